@@ -1,0 +1,77 @@
+# Needs make and Python 3.11 or later with venv; `make PYTHON=/path/to/python3.13 ...` names another interpreter.
+
+PYTHON =
+ARGS =
+
+PIP = .venv/bin/python -m pip --disable-pip-version-check --no-input --quiet
+LOCKED = $(PIP) install --require-hashes --no-deps --requirement
+PROJECT = $(PIP) install --no-deps --no-build-isolation --editable .
+COMPILE = pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate $(ARGS)
+
+.NOTPARALLEL:
+.PHONY: help run serve test lint format bench lock clean
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
+
+run: .venv/.run ## Start the service on 127.0.0.1:8000, feed it this machine's own load, show what it predicts
+	@exec .venv/bin/nobacktrack demo $(ARGS)
+
+serve: .venv/.run ## Start the service alone
+	@exec .venv/bin/nobacktrack serve $(ARGS)
+
+test: .venv/.dev ## Every test; ARGS="-k word" chooses
+	@.venv/bin/python -m pytest $(ARGS)
+
+lint: .venv/.dev ## Style and types
+	@.venv/bin/ruff check .
+	@.venv/bin/mypy
+
+format: .venv/.dev ## Mend what lint can mend by itself
+	@.venv/bin/ruff check --fix .
+
+bench: .venv/.dev ## Speed: each benchmark prints a ratio and the claim it guards
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 .venv/bin/python -m pytest --capture=no tests/bench $(ARGS)
+
+lock: ## Write the lock files anew from pyproject.toml; ARGS=--upgrade takes the newest versions
+	@uv=.venv/bin/uv; [ -x $$uv ] || uv=$$(command -v uv) || \
+		{ echo "make lock needs uv: 'make test' puts it into .venv" >&2; exit 1; }; \
+	$$uv $(COMPILE) --group build --output-file requirements.lock pyproject.toml && \
+	$$uv $(COMPILE) --group dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
+
+clean: ## Remove .venv and what the tools left; the data in .nobacktrack stays
+	@rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@find model service tests -name __pycache__ -prune -exec rm -rf {} +
+
+# What is installed: .run for the service, .dev for the service and the tools. Each is newer than the files it follows.
+
+.venv/.run: requirements.lock pyproject.toml | .venv/bin/python
+	@echo "Installing what requirements.lock names into .venv; the first time takes a minute"
+	@$(LOCKED) requirements.lock
+	@$(PROJECT)
+	@touch $@
+
+.venv/.dev: requirements-dev.lock requirements.lock pyproject.toml | .venv/bin/python
+	@echo "Installing what requirements-dev.lock names into .venv; the first time takes a minute"
+	@$(LOCKED) requirements-dev.lock
+	@$(PROJECT)
+	@touch $@ .venv/.run
+
+# The first interpreter that is new enough and has venv; else one line that says what to install.
+.venv/bin/python:
+	@if [ -n "$(PYTHON)" ]; then set -- "$(PYTHON)"; else set -- python3 python3.14 python3.13 python3.12 python3.11; fi; \
+	found=; \
+	for python in "$$@"; do \
+		"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
+		found=$${found:-$$python}; \
+		"$$python" -c 'import ensurepip, venv' 2>/dev/null || continue; \
+		echo "Making .venv with $$("$$python" -V)"; \
+		exec "$$python" -m venv --clear .venv; \
+	done; \
+	if [ -n "$$found" ]; then \
+		echo "$$found has no venv module. Debian, Ubuntu: apt install python3-venv" >&2; \
+	else \
+		echo "NoBackTrack needs Python 3.11 or later; $$1 is missing or older. Debian, Ubuntu: apt install" \
+			"python3 python3-venv; or name one: make PYTHON=/path/to/python3.13" >&2; \
+	fi; \
+	exit 1

@@ -1,0 +1,29 @@
+"""The learning core: recurrent networks trained forward in time. No input or output, no clock, no environment.
+
+    config  = model.Config(targets=("load",))
+    learner = model.Learner(config)
+    outcome = learner.observe([41.5])
+    ahead   = learner.forecast(24)
+    learner = model.from_bytes(model.to_bytes(learner))
+"""
+
+from model.codec import DamagedState, OtherFormat, from_bytes, to_bytes
+from model.config import Config, ConfigError
+from model.learner import Forecast, Learner
+from model.scaling import LARGEST
+from model.step import Outcomes
+from model.warm import warm_up
+
+__all__ = [
+    "LARGEST",
+    "Config",
+    "ConfigError",
+    "DamagedState",
+    "Forecast",
+    "Learner",
+    "OtherFormat",
+    "Outcomes",
+    "from_bytes",
+    "to_bytes",
+    "warm_up",
+]

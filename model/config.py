@@ -1,0 +1,156 @@
+"""What a learner is: every choice that its results depend on, validated, with a fingerprint."""
+
+import dataclasses
+import hashlib
+import json
+import math
+import re
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+NAME = re.compile(r"[A-Za-z0-9_.:/ -]{1,64}")
+MAX_CHANNELS = 256
+MAX_UNITS = 4096
+MAX_RTRL_PARAMETERS = 2_000_000
+
+NUMBERS = (
+    ("gain", 0.0, 10.0),
+    ("learning_rate", 0.0, 1.0),
+    ("learning_rate_decay", 0.0, 1.0),
+    ("forgetting", 0.9, 1.0),
+)
+"""Fields that are numbers, with the range of each."""
+
+Cell = Literal["leaky"]
+Estimator = Literal["nobacktrack", "rtrl", "frozen"]
+Optimiser = Literal["sgd", "adam"]
+DType = Literal["float32", "float64"]
+
+
+class ConfigError(ValueError):
+    """A configuration that no learner can have; the message says which field and what it may be."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Configuration of a learner. Only `targets` is needed.
+
+    Two learners with equal configurations that see the same events are equal bit for bit.
+    """
+
+    targets: tuple[str, ...]
+    """Names of the channels to predict."""
+    inputs: tuple[str, ...] = ()
+    """Names of the channels that are known before the targets of the same event."""
+    cell: Cell = "leaky"
+    """Recurrent cell: `leaky` h' = (1-α) h + α tanh(a)."""
+    units: int = 64
+    """Hidden units n."""
+    time_constants: tuple[float, float] = (1.0, 30.0)
+    """Shortest and longest time constant of the leaky units, in events; spread log-uniformly; α = 1/τ."""
+    gain: float = 0.9
+    """Scale of the initial recurrent weights, about their spectral radius."""
+    estimator: Estimator = "nobacktrack"
+    """How the gradient of the recurrent weights is had: `nobacktrack`, exact `rtrl` (small networks), or `frozen`."""
+    optimiser: Optimiser = "adam"
+    """`adam` or plain `sgd`."""
+    learning_rate: float = 1e-4
+    """η0 of the step size η_t = η0/(1 + κ√t)."""
+    learning_rate_decay: float = 0.01
+    """κ of the step size."""
+    forgetting: float = 0.9995
+    """λ of the recursive least squares readout: it averages over about 1/(1-λ) events."""
+    seed: int = 0
+    """Key of every random draw."""
+    dtype: DType = "float32"
+    """Precision of the recurrent parameters and their tangent; the readout is float64 always."""
+
+    def __post_init__(self) -> None:
+        # JSON gives lists, and whole numbers for floats; equal configurations must have equal fingerprints.
+        for field in ("targets", "inputs", "time_constants"):
+            object.__setattr__(self, field, tuple(getattr(self, field)))
+        self._check_names()
+        for field, kind in (("cell", Cell), ("estimator", Estimator), ("optimiser", Optimiser), ("dtype", DType)):
+            options = get_args(kind)
+            if getattr(self, field) not in options:
+                raise ConfigError(f"{field} must be one of {', '.join(options)}")
+        _check_integer("units", self.units, 1, MAX_UNITS)
+        _check_integer("seed", self.seed, 0, 2**63 - 1)
+        if len(self.time_constants) != 2:
+            raise ConfigError("time_constants must be two numbers, the shortest and the longest")
+        for value in self.time_constants:
+            _check_number("time_constants", value, 1.0, 1e6)
+        object.__setattr__(self, "time_constants", tuple(float(value) for value in self.time_constants))
+        if self.time_constants[0] > self.time_constants[1]:
+            raise ConfigError("time_constants must be in order, the shortest first")
+        for field, low, high in NUMBERS:
+            _check_number(field, getattr(self, field), low, high)
+            object.__setattr__(self, field, float(getattr(self, field)))
+        if self.estimator == "rtrl" and self.units * self.parameters > MAX_RTRL_PARAMETERS:
+            raise ConfigError(
+                f"rtrl keeps units x parameters = {self.units * self.parameters} numbers, at most "
+                f"{MAX_RTRL_PARAMETERS}; use fewer units or the nobacktrack estimator"
+            )
+
+    def _check_names(self) -> None:
+        if not self.targets:
+            raise ConfigError("targets must name at least one channel")
+        for field, names in (("targets", self.targets), ("inputs", self.inputs)):
+            if len(names) > MAX_CHANNELS:
+                raise ConfigError(f"{field} may name at most {MAX_CHANNELS} channels")
+            if not all(_is_name(name) for name in names):
+                raise ConfigError(
+                    f"each of {field} must be 1 to 64 characters out of letters, digits, space and _ . : / -"
+                )
+        if len(set(self.targets + self.inputs)) != len(self.targets) + len(self.inputs):
+            raise ConfigError("targets and inputs must have different names")
+
+    @property
+    def network_inputs(self) -> int:
+        """m: level, change and missing flag of each target, value and missing flag of each input."""
+        return 3 * len(self.targets) + 2 * len(self.inputs)
+
+    @property
+    def parameters(self) -> int:
+        """P: recurrent parameters, (n + m + 1)·n."""
+        return (self.units + self.network_inputs + 1) * self.units
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain values, as JSON holds them."""
+        return {
+            field.name: list(value) if isinstance(value := getattr(self, field.name), tuple) else value
+            for field in dataclasses.fields(self)
+        }
+
+    @classmethod
+    def from_dict(cls, values: dict[str, object]) -> "Config":
+        """The inverse of `to_dict`. Raises ConfigError for an unknown field or a value that it cannot have."""
+        known = {field.name for field in dataclasses.fields(cls)}
+        if unknown := set(values) - known:
+            raise ConfigError(f"{len(unknown)} unknown field(s); the fields are {', '.join(sorted(known))}")
+        if "targets" not in values:
+            raise ConfigError("targets is missing")
+        for field in ("targets", "inputs", "time_constants"):
+            if isinstance(values.get(field, ()), str) or not isinstance(values.get(field, ()), Sequence):
+                raise ConfigError(f"{field} must be a list")
+        return cls(**values)  # type: ignore[arg-type]
+
+    def fingerprint(self) -> str:
+        """SHA-256, hex, over the configuration: equal for equal learners, on any machine."""
+        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
+
+
+def _is_name(name: object) -> bool:
+    return isinstance(name, str) and NAME.fullmatch(name) is not None
+
+
+def _check_integer(field: str, value: object, low: int, high: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise ConfigError(f"{field} must be a whole number from {low} to {high}")
+
+
+def _check_number(field: str, value: object, low: float, high: float) -> None:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+        raise ConfigError(f"{field} must be a finite number")
+    if not low <= value <= high:
+        raise ConfigError(f"{field} must be from {low:g} to {high:g}")

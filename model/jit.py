@@ -1,0 +1,59 @@
+"""The one way in which this package compiles: same bits on every processor, cached on disk.
+
+`fastmath` stays off, so that a sum keeps its order and a product its rounding; division by zero follows IEEE 754;
+the interpreter lock is released while a kernel runs.
+
+numba keys its cache on the file of a function, not on the functions that it calls, so machine code could outlive
+the source of something that was inlined. The cache therefore lives in a folder named after the digest of all of
+this package's source.
+"""
+
+import hashlib
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+import numba
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def source_digest(folder: Path) -> str:
+    """First 16 hex digits of the SHA-256 over the names and bytes of the Python files in `folder`."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*.py")):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def _writable(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
+
+
+def _cache_folder() -> str:
+    """Under NUMBA_CACHE_DIR where that is set; else beside the source, in the user's cache or in /tmp."""
+    here = Path(__file__).parent
+    candidates = [here / "__pycache__", Path("~/.cache/nobacktrack").expanduser(), Path(tempfile.gettempdir())]
+    if numba.config.CACHE_DIR:
+        candidates.insert(0, Path(numba.config.CACHE_DIR))
+    base = next((folder for folder in candidates if _writable(folder)), candidates[-1])
+    return str(base / f"kernels-{source_digest(here)}")
+
+
+_CACHE = _cache_folder()
+
+
+def compiled(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile `function` with numba under the rules in the head of this file."""
+    before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, _CACHE
+    try:
+        return numba.njit(function, cache=True, nogil=True, fastmath=False, error_model="numpy")  # type: ignore[no-any-return]
+    finally:
+        numba.config.CACHE_DIR = before

@@ -1,0 +1,123 @@
+"""Everything that the next event needs, as named arrays; nothing else is kept.
+
+Shapes: n units, K = G·n pre-activations, m network inputs, k = n+m+1 rows, p = n+m+1 features of the readout, q
+targets, x inputs, R the length of the residual window. `real` is the configuration's dtype. An array that a
+configuration has no use for has no elements, so that one compiled kernel serves all configurations.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from model.types import Array, Float64, Int64
+
+
+class Network(NamedTuple):
+    """The recurrent network and its optimiser."""
+
+    W: Array
+    """(k, K) real: recurrent parameters; rows are hidden units, inputs, bias."""
+    m1: Array
+    """(k, K) real: Adam's first moment."""
+    m2: Array
+    """(k, K) real: Adam's second moment."""
+    h: Array
+    """(n,) real: the state."""
+    p: Array
+    """(K,) real: Wᵀh over the hidden rows, ready for the next event."""
+    rates: Float64
+    """(n,): α of each unit."""
+    powers: Float64
+    """(2,): β₁ᵗ and β₂ᵗ of Adam's bias correction."""
+
+
+class Tangent(NamedTuple):
+    """An estimate of ∂h/∂W: v ⊗ w, or J exactly."""
+
+    v: Array
+    """(n,) real."""
+    w: Array
+    """(k, K) real."""
+    q: Array
+    """(K,) real: Wᵀv over the hidden rows, ready for the next event."""
+    w_norm: Float64
+    """(1,): root of the expected |w|² given the tangent's past (see `tangent.weigh`)."""
+    J: Array
+    """(n, k, K) real: exact influence."""
+
+
+class Readout(NamedTuple):
+    """The linear readout and its covariance."""
+
+    V: Float64
+    """(p, q)."""
+    P: Float64
+    """(p, p), symmetric to the last bit."""
+
+
+class Scales(NamedTuple):
+    """Running statistics of the targets and inputs, and what the network is fed next."""
+
+    seen: Int64
+    """(q,): values seen of each target."""
+    last: Float64
+    """(q,): newest value seen; 0 before the first."""
+    mean: Float64
+    """(q,): running mean of the values."""
+    variance: Float64
+    """(q,): running variance of the values."""
+    change: Float64
+    """(q,): running mean square of the changes."""
+    fed: Float64
+    """(3·q,): level, change and missing flag of each target, as the network reads them at the next event."""
+    value: Float64
+    """(q,): the value behind `fed`: the newest, or its prediction where it was missing."""
+    x_seen: Int64
+    """(x,): values seen of each input."""
+    x_mean: Float64
+    """(x,)."""
+    x_variance: Float64
+    """(x,)."""
+
+
+class Intervals(NamedTuple):
+    """The newest absolute errors of each target, in units of its scale."""
+
+    seen: Int64
+    """(q,): errors seen."""
+    ring: Float64
+    """(q, R): in order of time, the oldest overwritten first."""
+    ordered: Float64
+    """(q, R): the same, ascending."""
+    level: Float64
+    """(q,): the level α that the interval aims at now."""
+
+
+class State(NamedTuple):
+    """A learner's complete state."""
+
+    clock: Int64
+    """(2,): events learnt (the version); optimiser steps taken."""
+    network: Network
+    tangent: Tangent
+    readout: Readout
+    scales: Scales
+    intervals: Intervals
+
+
+def arrays(state: State) -> Iterator[tuple[str, Array]]:
+    """Every array of a state with its name, such as `network.W`, in a fixed order."""
+    yield "clock", state.clock
+    for name, part in state._asdict().items():
+        if name != "clock":
+            for field, array in part._asdict().items():
+                yield f"{name}.{field}", array
+
+
+def copy(state: State) -> State:
+    """A state that shares nothing with the original."""
+    parts = {
+        name: part._replace(**{field: array.copy() for field, array in part._asdict().items()})
+        for name, part in state._asdict().items()
+        if name != "clock"
+    }
+    return State(clock=state.clock.copy(), **parts)

@@ -1,0 +1,79 @@
+"""NoBackTrack: ∂h/∂W as one rank-one tangent v ⊗ w, unbiased, and the gradient that it gives.
+
+Y. Ollivier, C. Tallec, G. Charpiat, arXiv:1507.07680, Euclidean version; ALGORITHM 2. With A = ∂h_t/∂h_{t-1}, F_i the
+derivative of unit i through this step alone (D_i·z in its own rows), ε_i independent random signs:
+
+    f  = A v                        ρ0 = √(|w|/|f|)      ρ_i = √|F_i|
+    g  = (δ·f) w + Σ_i δ_i F_i      the gradient: the newest step's own part is exact
+    v' = ρ0 f + Σ_i ε_i ρ_i e_i
+    w' = w/ρ0 + Σ_i ε_i F_i/ρ_i
+
+E[v' ⊗ w'] = A (v ⊗ w) + Σ_i e_i ⊗ F_i for any positive ρ that does not depend on the signs. This file has what is
+small; the pass over W and w itself is in `kernels`.
+"""
+
+import math
+
+from model.jit import compiled
+from model.types import Array, Float64
+
+CLAMP = 1e7
+"""ρ0 is kept in [1/CLAMP, CLAMP]."""
+NORM_LIMIT = 1e6
+"""Bound on |v||w|: a network that has left the contracting regime has no useful tangent."""
+
+
+@compiled
+def carry(f: Float64, W_v: Array, v: Array, c: Array, D: Array) -> None:
+    """f = A v = c·v + Σ_g D_g·(Wᵀv)_g. Shapes f, v, c (n,); W_v, D (K,)."""
+    n = v.shape[0]
+    for i in range(n):
+        total = c[i] * v[i]
+        for row in range(i, D.shape[0], n):
+            total += D[row] * W_v[row]
+        f[i] = total
+
+
+@compiled
+def weigh(f: Float64, w_norm: float) -> float:
+    """ρ0 = √(|w|/|f|), which makes both halves of the tangent as long; 1 where either is 0.
+
+    For |w|² its expectation over the signs given the past is used, |w'|² = |w|²/ρ0² + Σ_i |F_i|²/ρ_i²: it needs no
+    pass over w, is known before the signs are, and any positive ρ0 leaves the estimate unbiased.
+    """
+    f_norm = norm(f)
+    if f_norm == 0.0 or w_norm == 0.0:
+        return 1.0
+    return min(CLAMP, max(1.0 / CLAMP, math.sqrt(w_norm / f_norm)))
+
+
+@compiled
+def inject(
+    v: Array, e: Array, f: Float64, D: Array, z_norm: float, signs: Float64, rho0: float
+) -> float:
+    """v' and the factors e of w' = w/ρ0 + e ⊗ z; returns Σ_i |F_i|²/ρ_i² = Σ_i |F_i|.
+
+    |F_i| = |D_i||z|; a unit for which it is 0 injects nothing. Shapes v, f, signs (n,); e, D (K,).
+    """
+    n = v.shape[0]
+    injected = 0.0
+    for i in range(n):
+        size = 0.0
+        for row in range(i, D.shape[0], n):
+            size += D[row] * D[row]
+        size = math.sqrt(size) * z_norm
+        rho = math.sqrt(size)
+        v[i] = rho0 * f[i] + signs[i] * rho
+        for row in range(i, D.shape[0], n):
+            e[row] = signs[i] * D[row] / rho if size > 0.0 else 0.0
+        injected += size
+    return injected
+
+
+@compiled
+def norm(x: Array) -> float:
+    """Euclidean norm, summed in order."""
+    total = 0.0
+    for i in range(x.shape[0]):
+        total += float(x[i]) * float(x[i])
+    return math.sqrt(total)

@@ -1,0 +1,66 @@
+"""Configurations: what is refused, and what the fingerprint tells apart."""
+
+import dataclasses
+
+import pytest
+
+from model import Config, ConfigError
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"targets": ()}, "targets must name"),
+        ({"targets": ("a", "a")}, "different names"),
+        ({"targets": ("a",), "inputs": ("a",)}, "different names"),
+        ({"targets": ("",)}, "characters"),
+        ({"targets": ("a\n",)}, "characters"),
+        ({"targets": (1,)}, "characters"),
+        ({"targets": tuple(f"t{i}" for i in range(257))}, "at most 256"),
+        ({"targets": ("a",), "units": 0}, "units must be a whole number"),
+        ({"targets": ("a",), "units": True}, "units must be a whole number"),
+        ({"targets": ("a",), "units": 8.0}, "units must be a whole number"),
+        ({"targets": ("a",), "units": 4097}, "units must be a whole number"),
+        ({"targets": ("a",), "cell": "lstm"}, "cell must be one of"),
+        ({"targets": ("a",), "estimator": "bptt"}, "estimator must be one of"),
+        ({"targets": ("a",), "optimiser": "x"}, "optimiser must be one of"),
+        ({"targets": ("a",), "dtype": "float16"}, "dtype must be one of"),
+        ({"targets": ("a",), "seed": -1}, "seed must be"),
+        ({"targets": ("a",), "learning_rate": float("nan")}, "learning_rate must be a finite"),
+        ({"targets": ("a",), "learning_rate": 2}, "learning_rate must be from"),
+        ({"targets": ("a",), "forgetting": 0.5}, "forgetting must be from"),
+        ({"targets": ("a",), "time_constants": (1,)}, "time_constants must be two"),
+        ({"targets": ("a",), "time_constants": (9, 2)}, "time_constants must be in order"),
+        ({"targets": ("a",), "time_constants": (0.5, 2)}, "time_constants must be from"),
+        ({"targets": ("a",), "estimator": "rtrl", "units": 512}, "use fewer units"),
+    ],
+)
+def test_impossible_values_are_refused(values: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Config(**values)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{}, {"targets": "load"}, {"targets": 3}, {"targets": ["a"], "flux": 1}, {"targets": ["a"], "inputs": None}],
+)
+def test_from_dict_refuses(values: dict[str, object]) -> None:
+    with pytest.raises(ConfigError):
+        Config.from_dict(values)
+
+
+def test_round_trip_and_fingerprint() -> None:
+    base = Config(targets=("a",), inputs=("b",))
+    assert Config.from_dict(base.to_dict()) == base
+    others = {"targets": ("c",), "inputs": (), "units": 65, "time_constants": (1.0, 31.0), "gain": 0.8,
+              "estimator": "frozen", "optimiser": "sgd", "learning_rate": 1e-3, "learning_rate_decay": 0.02,
+              "forgetting": 0.999, "seed": 1, "dtype": "float64"}  # fmt: skip
+    prints = {Config.from_dict(base.to_dict() | {field: value}).fingerprint() for field, value in others.items()}
+    assert len(prints | {base.fingerprint()}) == len(others) + 1
+    fixed = {"cell"}  # one value only, so far
+    assert set(others) | fixed == {field.name for field in dataclasses.fields(Config)}
+
+
+def test_whole_numbers_and_floats_are_one_configuration() -> None:
+    one, two = Config(targets=("a",), time_constants=(1, 30)), Config(targets=("a",), time_constants=(1.0, 30.0))
+    assert one.fingerprint() == two.fingerprint()

@@ -1,0 +1,1 @@
+"""NoBackTrack: an online-learning service for time series."""

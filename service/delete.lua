@@ -1,0 +1,17 @@
+-- Remove everything of a stream. The names of the chunks come from the head; they carry the stream's hash tag.
+--
+-- KEYS  head, log, outcomes, ids
+-- ARGV  prefix of chunk keys
+-- gives 1, or 0 when there was no stream
+
+local checkpoints = redis.call('HGET', KEYS[1], 'checkpoints')
+if not checkpoints then
+  return 0
+end
+for name, count in string.gmatch(checkpoints, '(%S+),(%d+),%d+') do
+  for i = 0, tonumber(count) - 1 do
+    redis.call('UNLINK', ARGV[1] .. name .. ':' .. i)
+  end
+end
+redis.call('UNLINK', unpack(KEYS))
+return 1

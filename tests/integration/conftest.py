@@ -1,0 +1,60 @@
+"""A real server and the two stores."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+
+from service.embedded import EmbeddedServer
+from service.memory_store import MemoryStore
+from service.redis_store import RedisStore
+from service.store import Store
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """The event loop of `pytest.mark.anyio`."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One server for all tests that do no harm to it. Whether it keeps what it said is tested on others."""
+    server = EmbeddedServer(tmp_path_factory.mktemp("redis"), fsync="everysec")
+    asyncio.run(server.start())
+    yield server.url
+    asyncio.run(server.stop())
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[Redis]:
+    """A plain client of that server, which it leaves as empty as it found it."""
+    async with Redis.from_url(redis_url) as client:
+        await client.flushall()
+        yield client
+        await client.flushall()
+
+
+@pytest.fixture
+async def redis_store(redis_url: str, redis: Redis) -> AsyncIterator[RedisStore]:
+    """A store on that server, empty."""
+    store = RedisStore(redis_url, timeout=5)
+    yield store
+    await store.close()
+
+
+@pytest.fixture(params=["memory", "redis"])
+def store(request: pytest.FixtureRequest, redis_store: RedisStore) -> Store:
+    """Each store in turn, empty."""
+    return MemoryStore() if request.param == "memory" else redis_store
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[EmbeddedServer]:
+    """A server that a test may hurt."""
+    server = EmbeddedServer(tmp_path / "data")
+    await server.start()
+    yield server
+    await server.stop()

@@ -1,0 +1,236 @@
+"""What every store promises, asked of each of them."""
+
+from dataclasses import replace
+
+import pytest
+
+from service import log
+from service.store import Committed, Conflict, Duplicate, Head, Store, Token
+from tests.integration.commits import created, following, grown, record
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_new_stream_is_at_version_zero(store: Store) -> None:
+    head = Head(Token(0, "e1", log.genesis("e1")), '{"targets": ["ü"]}', "print", ())
+    assert await store.head("s") is None
+    assert await store.create("s", "e1", head.config, head.fingerprint, 1) == (head, True)
+    assert await store.head("s") == head
+
+
+async def test_a_stream_is_made_once(store: Store) -> None:
+    first = await store.create("s", "e1", "{}", "print", 10)
+    assert first is not None
+    assert await store.create("s", "e2", '{"other": 1}', "other", 10) == (first[0], False)
+    assert await store.head("s") == first[0]
+
+
+async def test_no_more_streams_than_the_limit(store: Store) -> None:
+    await created(store, "a")
+    await created(store, "b")
+    assert await store.create("c", "e", "{}", "print", 2) is None
+    assert await store.head("c") is None
+    assert await store.create("b", "e", "{}", "print", 2) is not None
+    assert await store.delete("a")
+    assert await store.create("c", "e", "{}", "print", 2) is not None
+
+
+async def test_names_are_sorted(store: Store) -> None:
+    assert await store.names() == []
+    for name in ("b", "C", "a-1", "a_1"):
+        await created(store, name)
+    assert await store.names() == ["C", "a-1", "a_1", "b"]
+
+
+async def test_delete_removes_everything(store: Store) -> None:
+    token = await created(store)
+    commit = following(token, ids=("a",))
+    await store.commit("s", commit)
+    await store.write_checkpoint("s", commit.after, b"state")
+    assert await store.delete("s")
+    assert not await store.delete("s")
+    assert (await store.head("s"), await store.names(), await store.outcomes("s", ["a"])) == (None, [], [None])
+    assert (await store.segments("s", 0), await store.read_checkpoint("s", 1)) == ([], None)
+    assert await store.commit("s", following(token)) == Conflict()
+
+
+async def test_a_stream_made_anew_has_nothing_of_the_old_one(store: Store) -> None:
+    old = await grown(store, await created(store), 3)
+    await store.write_checkpoint("s", old, b"old")
+    await store.delete("s")
+    new = await created(store, epoch="another")
+    assert await store.commit("s", following(old)) == Conflict()
+    assert not await store.write_checkpoint("s", old, b"old")
+    assert await store.read_checkpoint("s", old.version) is None
+    await grown(store, new)
+    assert len(await store.segments("s", 0)) == 1
+
+
+async def test_a_commit_moves_the_head_and_keeps_the_segment_and_the_outcomes(store: Store) -> None:
+    token = await created(store)
+    first = following(token, 2, ids=("a", "b"))
+    second = following(first.after, 3, ids=("c",))
+    assert await store.commit("s", first) == Committed()
+    assert await store.commit("s", second) == Committed()
+    head = await store.head("s")
+    assert head == Head(second.after, "{}", "print", ())
+    assert await store.segments("s", 0) == [first.segment, second.segment]
+    assert await store.outcomes("s", ["c", "x", "a", "b"]) == [record("c"), None, record("a"), record("b")]
+
+
+async def test_outcomes_of_nothing(store: Store) -> None:
+    await created(store)
+    assert await store.outcomes("s", []) == []
+    assert await store.outcomes("s", ["a"]) == [None]
+
+
+async def test_streams_do_not_touch_each_other(store: Store) -> None:
+    commit = following(await created(store, "s"), ids=("a",))
+    other = following(await created(store, "t"), ids=("a",), value=1.0)
+    assert await store.commit("s", commit) == Committed()
+    assert await store.outcomes("t", ["a"]) == [None]
+    assert await store.commit("t", other) == Committed()
+    await store.delete("t")
+    assert await store.segments("s", 0) == [commit.segment]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"version": 1}, {"version": 3}, {"epoch": "another"}, {"chain": bytes(32)}],
+    ids=["version behind", "version ahead", "epoch", "chain"],
+)
+async def test_a_commit_from_another_history_conflicts(store: Store, wrong: dict[str, object]) -> None:
+    token = await grown(store, await created(store), 2)
+    commit = following(replace(token, **wrong), ids=("a",))  # type: ignore[arg-type]
+    before = (await store.head("s"), await store.segments("s", 0))
+    assert await store.commit("s", commit) == Conflict()
+    assert (await store.head("s"), await store.segments("s", 0)) == before
+    assert await store.outcomes("s", ["a"]) == [None]
+
+
+async def test_a_commit_to_no_stream_conflicts(store: Store) -> None:
+    assert await store.commit("s", following(Token(0, "epoch", log.genesis("epoch")))) == Conflict()
+    assert await store.head("s") is None
+
+
+async def test_a_repeated_commit_is_a_duplicate_not_a_conflict(store: Store) -> None:
+    commit = following(await created(store), 2, ids=("a", "b"))
+    assert await store.commit("s", commit) == Committed()
+    assert await store.commit("s", commit) == Duplicate()
+
+
+async def test_one_known_id_is_enough_for_a_duplicate(store: Store) -> None:
+    first = following(await created(store), ids=("a",))
+    await store.commit("s", first)
+    assert await store.commit("s", following(first.after, 3, ids=("b", "c", "a"), value=9.0)) == Duplicate()
+    head = await store.head("s")
+    assert head is not None
+    assert head.token == first.after
+    assert await store.outcomes("s", ["a", "b", "c"]) == [record("a"), None, None]
+
+
+@pytest.mark.parametrize("count", [1024, 2500])
+async def test_many_ids_in_one_commit(store: Store, count: int) -> None:
+    ids = tuple(f"id-{i}" for i in range(count))
+    commit = following(await created(store), count, ids)
+    assert await store.commit("s", commit) == Committed()
+    assert await store.outcomes("s", list(ids)) == [record(name) for name in ids]
+    # The one that is known is the last of all.
+    others = tuple(f"other-{i}" for i in range(count - 1))
+    assert await store.commit("s", following(commit.after, count, (*others, ids[-1]))) == Duplicate()
+    await store.trim_outcomes("s", 3)
+    assert await store.outcomes("s", list(ids)) == [None] * (count - 3) + [record(name) for name in ids[-3:]]
+
+
+async def test_trimming_forgets_the_oldest_outcomes(store: Store) -> None:
+    first = following(await created(store), 2, ids=("b", "a"))
+    await store.commit("s", first)
+    await store.commit("s", following(first.after, 2, ids=("d", "c")))
+    await store.trim_outcomes("s", 4)
+    assert None not in await store.outcomes("s", ["a", "b", "c", "d"])
+    await store.trim_outcomes("s", 3)
+    assert await store.outcomes("s", ["b", "a", "d", "c"]) == [None, record("a"), record("d"), record("c")]
+    await store.trim_outcomes("s", 0)
+    assert await store.outcomes("s", ["a", "d", "c"]) == [None] * 3
+    await store.trim_outcomes("nothing", 0)
+
+
+async def test_segments_after_a_version_include_the_one_it_is_inside_of(store: Store) -> None:
+    token = await created(store)
+    commits = []
+    for count in (2, 3, 1):
+        commits.append(following(token, count))
+        await store.commit("s", commits[-1])
+        token = commits[-1].after
+    segments = [commit.segment for commit in commits]  # versions 1-2, 3-5, 6
+    expected = {0: segments, 1: segments, 2: segments[1:], 4: segments[1:], 5: segments[2:], 6: [], 99: []}
+    assert {after: await store.segments("s", after) for after in expected} == expected
+
+
+async def test_a_long_log_comes_whole_and_in_order(store: Store) -> None:
+    await grown(store, await created(store), 1001)
+    bounds = [log.bounds(segment) for segment in await store.segments("s", 0)]
+    assert bounds == [(version, version) for version in range(1, 1002)]
+
+
+async def test_a_checkpoint_can_be_read_back(store: Store) -> None:
+    token = await grown(store, await created(store), 2)
+    assert await store.read_checkpoint("s", 2) is None
+    assert await store.write_checkpoint("s", token, b"\x00state\xff")
+    head = await store.head("s")
+    assert head is not None
+    assert head.checkpoints == (2,)
+    assert await store.read_checkpoint("s", 2) == b"\x00state\xff"
+    assert await store.read_checkpoint("s", 1) is None
+
+
+async def test_two_checkpoints_are_kept_and_the_log_reaches_back_to_the_older(store: Store) -> None:
+    tokens = [await grown(store, await created(store), 3)]
+    assert await store.write_checkpoint("s", tokens[0], b"at 3")
+    assert len(await store.segments("s", 0)) == 3  # one alone may be damaged: then everything is needed
+    tokens.append(await grown(store, tokens[0], 2))
+    assert await store.write_checkpoint("s", tokens[1], b"at 5")
+    assert [log.bounds(segment) for segment in await store.segments("s", 0)] == [(4, 4), (5, 5)]
+    tokens.append(await grown(store, tokens[1], 1, count=4))
+    assert await store.write_checkpoint("s", tokens[2], b"at 9")
+    head = await store.head("s")
+    assert head is not None
+    assert head.checkpoints == (9, 5)
+    assert [await store.read_checkpoint("s", version) for version in (9, 5, 3)] == [b"at 9", b"at 5", None]
+    assert [log.bounds(segment) for segment in await store.segments("s", 0)] == [(6, 9)]
+    await grown(store, tokens[2])
+
+
+async def test_an_older_checkpoint_may_come_late_but_not_after_a_newer_one(store: Store) -> None:
+    older = await grown(store, await created(store), 2)
+    newer = await grown(store, older, 2)
+    assert await store.write_checkpoint("s", older, b"older")
+    assert await store.write_checkpoint("s", newer, b"newer")
+    assert not await store.write_checkpoint("s", newer, b"again")
+    assert not await store.write_checkpoint("s", older, b"again")
+    assert [await store.read_checkpoint("s", version) for version in (4, 2)] == [b"newer", b"older"]
+
+
+async def test_a_checkpoint_of_another_history_is_refused(store: Store) -> None:
+    start = await created(store)
+    token = await grown(store, start, 3)
+    lost = following(replace(token, version=2), value=7.0).after  # version 3 too, by other events
+    ahead = replace(token, version=4)
+    for wrong in (start, lost, ahead, replace(token, epoch="another"), replace(token, chain=bytes(32))):
+        assert not await store.write_checkpoint("s", wrong, b"wrong")
+        assert await store.read_checkpoint("s", wrong.version) is None
+    assert not await store.write_checkpoint("nothing", token, b"wrong")
+    assert await store.head("nothing") is None
+    assert await store.write_checkpoint("s", token, b"right")
+
+
+@pytest.mark.parametrize("size", [0, 1, 256 * 1024, 256 * 1024 + 1, 1_000_000])
+async def test_checkpoints_of_any_size(store: Store, size: int) -> None:
+    token = await grown(store, await created(store))
+    blob = bytes(i * i % 251 for i in range(1000)) * (size // 1000 + 1)
+    assert await store.write_checkpoint("s", token, blob[:size])
+    assert await store.read_checkpoint("s", 1) == blob[:size]
+
+
+async def test_it_answers(store: Store) -> None:
+    await store.ping()

@@ -1,0 +1,210 @@
+"""HTTP: translates requests into calls of `Streams` and its answers into responses; decides nothing."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+import pydantic_core
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, TypeAdapter
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope, Send
+
+import model
+from service.errors import BadRequest, ServiceError, TooLarge, Unavailable
+from service.metrics import Metrics
+from service.parsing import parse, parse_object
+from service.schemas import Event, Forecast, ForecastRequest, Outcome, Problem, StreamList, StreamName, StreamStatus
+from service.settings import Settings
+from service.streams import Answer, Streams
+
+NDJSON = "application/x-ndjson"
+LINES_AT_ONCE = 512
+"""Lines of a bulk request that are learnt in one go."""
+
+Name = Annotated[StreamName, Path(alias="stream", description="Name of the stream.")]
+Horizon = Annotated[int, Query(ge=1, description="Steps ahead.", examples=[24])]
+
+
+def _body(schema: type[BaseModel] | dict[str, Any], **media: Any) -> dict[str, Any]:
+    """The OpenAPI description of a body that is parsed by hand."""
+    described = schema if isinstance(schema, dict) else schema.model_json_schema()
+    content: dict[str, Any] = {"application/json": {"schema": described}} | media
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def _problems(*codes: int) -> dict[int | str, dict[str, Any]]:
+    return {code: {"model": Problem, "description": "An error."} for code in codes}
+
+
+def _services(request: Request) -> tuple[Streams, Metrics, Settings]:
+    state = request.app.state
+    return state.streams, state.metrics, state.settings
+
+
+def compiled(request: Request) -> None:
+    """Nothing is learnt while the kernels compile: that would stop every other request."""
+    if not request.app.state.compiled.is_set():
+        raise Unavailable("the kernels are being compiled; wait until /readyz answers 200", retry_after=5)
+
+
+class Conversation(StreamingResponse):
+    """A response that is written while the request is still read.
+
+    Starlette's own waits for a disconnect at the same time, and would take the request's messages for itself.
+    """
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Only write; a client that has gone shows when the request is read."""
+        try:
+            await self.stream_response(send)
+        except (ClientDisconnect, OSError):
+            return
+
+
+router = APIRouter(prefix="/v1/streams", dependencies=[Depends(compiled)], responses=_problems(422, 503))
+
+
+@router.put(
+    "/{stream}",
+    summary="Create a stream",
+    openapi_extra=_body(TypeAdapter(model.Config).json_schema() | {"examples": [{"targets": ["load"]}]}),
+    response_model=StreamStatus,
+    responses=_problems(400, 409, 413, 429) | {201: {"model": StreamStatus}},
+)
+async def create(stream: Name, request: Request, response: Response) -> StreamStatus:
+    """201 for a new stream; 200 where it exists with this configuration, 409 with another. Only `targets` is needed."""
+    streams, _, _ = _services(request)
+    status, created = await streams.create(stream, parse_object(await request.body()))
+    response.status_code = 201 if created else 200
+    return status
+
+
+@router.get("", summary="List the streams", response_model=StreamList)
+async def names(request: Request) -> StreamList:
+    """Every stream of the store."""
+    streams, _, _ = _services(request)
+    return StreamList(streams=await streams.names())
+
+
+@router.get("/{stream}", summary="Look at a stream", response_model=StreamStatus, responses=_problems(404))
+async def status(stream: Name, request: Request) -> StreamStatus:
+    """The stream at its newest version."""
+    streams, _, _ = _services(request)
+    return await streams.status(stream)
+
+
+@router.delete("/{stream}", summary="Delete a stream", status_code=204, responses=_problems(404))
+async def delete(stream: Name, request: Request) -> None:
+    """Remove the learner, its log and its outcomes. There is no way back."""
+    streams, _, _ = _services(request)
+    await streams.delete(stream)
+
+
+@router.post(
+    "/{stream}/events",
+    summary="Learn from events",
+    openapi_extra=_body(Event, **{NDJSON: {"schema": {"type": "string", "description": "One event a line."}}}),
+    response_model=Outcome,
+    responses=_problems(400, 404, 409, 413, 429, 507),
+)
+async def observe(stream: Name, request: Request) -> Response:
+    """Predict the event, then learn from it; the answer leaves when the event is durable.
+
+    With `Content-Type: application/x-ndjson`, one event a line: the answer has one outcome, or one problem with its
+    `line`, for each, in order. A line that is refused does not stop the rest.
+    """
+    streams, _, _ = _services(request)
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() == NDJSON:
+        await streams.open(stream)
+        return Conversation(_bulk(request, stream), media_type=NDJSON)
+    [answer] = await streams.observe(stream, [parse(Event, await request.body())])
+    if isinstance(answer, ServiceError):
+        raise answer
+    return Response(answer, media_type="application/json")
+
+
+@router.get("/{stream}/forecast", summary="Forecast", response_model=Forecast, responses=_problems(404, 413))
+async def forecast(stream: Name, request: Request, horizon: Horizon = 1) -> Forecast:
+    """The next `horizon` steps; changes nothing."""
+    streams, _, _ = _services(request)
+    return await streams.forecast(stream, horizon)
+
+
+@router.post(
+    "/{stream}/forecast",
+    summary="Forecast with inputs",
+    openapi_extra=_body(ForecastRequest),
+    response_model=Forecast,
+    responses=_problems(400, 404, 413),
+)
+async def forecast_with_inputs(stream: Name, request: Request) -> Forecast:
+    """One step for each object of `x`, the inputs that will be; changes nothing."""
+    streams, _, _ = _services(request)
+    future = parse(ForecastRequest, await request.body())
+    return await streams.forecast(stream, len(future.x), future)
+
+
+async def _bulk(request: Request, name: str) -> AsyncIterator[bytes]:
+    """Answers, a line each. After an outage nothing more is learnt, so that the order of events has no hole."""
+    streams, metrics, settings = _services(request)
+    line_number, outage = 0, None
+    async for lines in _lines(request, settings.max_body):
+        parsed: list[Event | ServiceError] = [_event(line) for line in lines]
+        answers: list[Answer] = []
+        if outage is None:
+            try:
+                answers = await streams.observe(name, [event for event in parsed if isinstance(event, Event)])
+            except ServiceError as error:
+                outage = error
+        learnt = iter(answers)
+        for event in parsed:
+            line_number += 1
+            answer = event if isinstance(event, ServiceError) else next(learnt, outage)
+            assert answer is not None
+            if isinstance(answer, Unavailable):
+                outage = answer
+            yield encode(answer, metrics, line=line_number) + b"\n"
+
+
+def _event(line: bytes | ServiceError) -> Event | ServiceError:
+    if isinstance(line, ServiceError):
+        return line
+    try:
+        return parse(Event, line)
+    except BadRequest as error:
+        return error
+
+
+async def _lines(request: Request, limit: int) -> AsyncIterator[list[bytes | ServiceError]]:
+    """Lines of a body as they come in, empty ones left out; a line above the limit becomes an error."""
+    rest, too_long = b"", False
+    lines: list[bytes | ServiceError] = []
+    async for chunk in request.stream():
+        *whole, rest = (rest + chunk).split(b"\n")
+        for line in whole:
+            if too_long or len(line) > limit:
+                lines.append(TooLarge(f"a line may have at most {limit} bytes"))
+                too_long = False
+            elif line.strip():
+                lines.append(line)
+            if len(lines) == LINES_AT_ONCE:
+                yield lines
+                lines = []
+        if len(rest) > limit:
+            rest, too_long = b"", True
+        if lines:
+            yield lines
+            lines = []
+    if too_long or rest.strip():
+        yield [TooLarge(f"a line may have at most {limit} bytes") if too_long else rest]
+
+
+def encode(answer: Answer, metrics: Metrics, **more: object) -> bytes:
+    """An answer as JSON; a problem gets the fields of `more`."""
+    if isinstance(answer, bytes):
+        return answer
+    metrics.refused.labels(answer.slug()).inc()
+    return pydantic_core.to_json(answer.problem() | more)
+
+

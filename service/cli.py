@@ -1,0 +1,193 @@
+"""The command line: reads arguments, calls what does the work, turns a failure into one line and exit code 1."""
+
+import contextlib
+import itertools
+import json
+import re
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from service import csv_events, demo, local
+from service.client import Client, ClientError
+from service.failure import Failure
+from service.replay import replay as replay_rows
+from service.settings import Settings
+
+app = typer.Typer(
+    name="nobacktrack",
+    help="Online learning for time series.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Host = Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")]
+Port = Annotated[int | None, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.", show_default="8000")]
+DataDir = Annotated[Path | None, typer.Option(help="Where the data is kept.", show_default=".nobacktrack")]
+Url = Annotated[str | None, typer.Option(help="A service that runs already, such as http://127.0.0.1:8000.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
+
+
+def main() -> None:
+    """The entry point of `nobacktrack`."""
+    # A kill is as clean as Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        app(prog_name="nobacktrack")
+    except (Failure, ClientError) as error:
+        print(f"{local.PREFIX}{error}", file=sys.stderr)
+        sys.exit(1)
+
+
+@app.command(epilog="Example: nobacktrack serve --port 9000 --data-dir /var/lib/nobacktrack")
+def serve(
+    host: Host = None,
+    port: Port = None,
+    data_dir: DataDir = None,
+    embedded: Annotated[
+        bool, typer.Option("--embedded", help="Start a store of its own even where REDIS_URL names one.")
+    ] = False,
+    parent_fd: Annotated[int | None, typer.Option(hidden=True)] = None,
+) -> None:
+    """Run the service until Ctrl-C or a kill. Without REDIS_URL it starts a store of its own in the data directory."""
+    # Here, because it loads the compiler: a second that no other command has to wait for.
+    from service.serve import run
+
+    settings = _settings(host=host, port=port, data_dir=data_dir)
+    if embedded:
+        settings = settings.model_copy(update={"redis_url": None})
+    run(settings, typer.echo, None if parent_fd is None else socket.socket(fileno=parent_fd))
+
+
+@app.command("demo", epilog="Example: nobacktrack demo --port 9000")
+def demo_(
+    port: Port = None,
+    data_dir: DataDir = None,
+    url: Url = None,
+    interval: Annotated[float, typer.Option(min=0.01, help="Seconds between two measurements.")] = 1.0,
+    log_every: Annotated[float, typer.Option(min=0.0, hidden=True)] = 10.0,
+) -> None:
+    """Predict this machine's own load, memory, network and disk rates, live, until Ctrl-C.
+
+    Starts a service of its own unless --url names one. The stream stays in the store: run it again and it goes on.
+    """
+    console = Console()
+    with contextlib.suppress(KeyboardInterrupt), contextlib.ExitStack() as stack:
+        if url is None:
+            settings = _settings(port=port, data_dir=data_dir)
+            service = local.LocalService(settings.data_dir, port=settings.port)
+            with _waiting(console, "starting the service; the first time it compiles the kernels"):
+                stack.enter_context(service)
+            client = stack.enter_context(Client(service.url))
+            demo.run(client, console, interval=interval, log_every=log_every, check=service.check)
+        else:
+            client = stack.enter_context(Client(url))
+            with _waiting(console, f"waiting for {url}"):
+                local.wait_until_ready(client)
+            demo.run(client, console, interval=interval, log_every=log_every, check=lambda: None)
+
+
+@app.command(epilog="Example: nobacktrack replay taxi.csv --target rides --time timestamp")
+def replay(
+    file: Annotated[Path, typer.Argument(help="CSV with a header; an empty cell is missing.", metavar="FILE.csv")],
+    targets: Annotated[list[str], typer.Option("--target", help="Column to predict; repeatable.", metavar="COLUMN")],
+    inputs: Annotated[
+        list[str] | None, typer.Option("--input", help="Column known beforehand; repeatable.", metavar="COLUMN")
+    ] = None,
+    time: Annotated[str | None, typer.Option(help="Column of ISO 8601 times.", metavar="COLUMN")] = None,
+    stream: Annotated[str | None, typer.Option(help="Name of the stream.", show_default="the file's name")] = None,
+    url: Url = None,
+    units: Annotated[int | None, typer.Option(min=1, help="Size of the network.", show_default="64")] = None,
+    as_json: Json = False,
+) -> None:
+    """Send a CSV file through a service, and say how well it was predicted.
+
+    Through a private service with a temporary store, unless --url names one. Persistence predicts the last value.
+    """
+    name = stream or re.sub(r"[^A-Za-z0-9_-]+", "-", file.stem)[:64]
+    rows = csv_events.read(file, targets, inputs or [], time)
+    first = next(rows, None)
+    if first is None:
+        raise Failure(f"{file} has no rows")
+    config: dict[str, Any] = {"targets": targets, "inputs": inputs or []} | ({} if units is None else {"units": units})
+    with _service(url) as address, Client(address) as client, _progress(csv_events.count_lines(file)) as progress:
+        client.create(name, config)
+        report = replay_rows(client, name, itertools.chain([first], rows), targets, progress)
+    _print(as_json, report.to_dict(), report.to_table())
+
+
+@app.command(epilog="Example: nobacktrack streams --url http://127.0.0.1:9000")
+def streams(url: Url = None, as_json: Json = False) -> None:
+    """List the streams of a service, and how many events each has learnt."""
+    settings = _settings()
+    with Client(url or f"http://{settings.host}:{settings.port}") as client:
+        found = [client.status(name) for name in client.streams()]
+    table = Table("stream", "version", "targets")
+    for status in found:
+        table.add_row(status.name, str(status.version), ", ".join(status.config.get("targets", [])))
+    _print(as_json, {"streams": [{"name": status.name, "version": status.version} for status in found]}, table)
+
+
+def _settings(**given: Any) -> Settings:
+    """The environment's settings, except for those given on the command line."""
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        wrong = error.errors(include_url=False)[0]
+        field = str(wrong["loc"][0])
+        name = field if field.isupper() else f"NBT_{field.upper()}"
+        raise Failure(f"the environment's {name} has a value that it cannot have: {wrong['msg']}") from error
+
+
+@contextlib.contextmanager
+def _service(url: str | None) -> Iterator[str]:
+    """The URL of the service to use: the one given, or a private one."""
+    with contextlib.ExitStack() as stack:
+        if url is None:
+            with _waiting(Console(stderr=True), "starting a private service; the first time it compiles the kernels"):
+                url = stack.enter_context(local.private_service())
+        yield url
+
+
+@contextlib.contextmanager
+def _waiting(console: Console, text: str) -> Iterator[None]:
+    """Say why nothing happens."""
+    if console.file.isatty():
+        with console.status(text):
+            yield
+    else:
+        print(text, file=console.file, flush=True)
+        yield
+
+
+@contextlib.contextmanager
+def _progress(lines: int | None) -> Iterator[Callable[[int], None]]:
+    """A progress bar over the lines of a file, on standard error; nothing where that is not a terminal."""
+    console = Console(stderr=True)
+    columns = (TextColumn("lines"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.file.isatty()) as bar:
+        task = bar.add_task("", total=lines)
+
+        def reached(line: int) -> None:
+            # Drawing is slower than learning.
+            if line % 100 == 0 or line == lines:
+                bar.update(task, completed=line)
+
+        yield reached
+
+
+def _print(as_json: bool, values: dict[str, Any], table: Table) -> None:
+    if as_json:
+        print(json.dumps(values))
+    else:
+        Console().print(table)

@@ -1,0 +1,119 @@
+"""The demo: this machine's own rates through a running service, and how well they are predicted."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from http import HTTPStatus
+
+from prometheus_client.parser import text_string_to_metric_families
+from rich.console import Console
+from rich.live import Live
+
+from service.client import ApiError, Client, ClientError, Unreachable
+from service.failure import Failure
+from service.history import History
+from service.machine import UNITS, Machine
+from service.schemas import Event, Outcome, StreamStatus
+from service.screen import closing, line, screen
+
+STREAM = "machine"
+PATIENCE_SECONDS = 30.0
+"""How long an event is sent again to a service that does not answer."""
+LATENCY_EVERY = 5
+"""Events between two looks at the service's own measure of its latency."""
+
+
+def run(
+    client: Client,
+    console: Console,
+    *,
+    interval: float,
+    log_every: float,
+    check: Callable[[], None],
+) -> None:
+    """Feed and show until interrupted (Ctrl-C, SIGTERM), then say how it went.
+
+    A measurement every `interval` seconds; without a terminal, a line every `log_every` seconds. `check`
+    raises Failure when a service that does not answer is not worth waiting for. Raises Failure or ClientError.
+    """
+    history = History()
+    show = _on_screen if console.file.isatty() else _in_lines
+    with contextlib.suppress(KeyboardInterrupt):
+        show(console, history, feed(client, history, interval=interval, check=check), client.url, log_every)
+    _say(console, closing(history))
+
+
+def feed(client: Client, history: History, *, interval: float, check: Callable[[], None]) -> Iterator[None]:
+    """Send a measurement every `interval` seconds, for ever; yields when `history` has its outcome."""
+    history.version = _ensure_stream(client).version
+    machine = Machine()
+    while True:
+        # Not a fixed grid of times, so that a machine that was asleep has nothing to catch up with.
+        time.sleep(interval)
+        at = datetime.now(UTC)
+        event = Event(id=at.isoformat(), time=at, y=machine.sample())
+        sent = time.monotonic()
+        outcome = _send(client, event, check)
+        history.add(event, outcome, time.monotonic() - sent)
+        if history.events % LATENCY_EVERY == 1:
+            history.update_seconds = mean_update_seconds(client)
+        yield
+
+
+def mean_update_seconds(client: Client) -> float | None:
+    """How long the service needs to learn an event, from its metrics; None when it does not say."""
+    try:
+        families = text_string_to_metric_families(client.metrics())
+        samples = {sample.name: sample.value for family in families for sample in family.samples}
+    except (ClientError, ValueError):
+        return None
+    count = samples.get("nobacktrack_update_seconds_count", 0.0)
+    return samples["nobacktrack_update_seconds_sum"] / count if count else None
+
+
+def _on_screen(console: Console, history: History, events: Iterator[None], place: str, log_every: float) -> None:
+    with Live(screen(history, place), console=console, auto_refresh=False) as live:
+        for _ in events:
+            live.update(screen(history, place), refresh=True)
+
+
+def _in_lines(console: Console, history: History, events: Iterator[None], place: str, log_every: float) -> None:
+    _say(console, f"feeding this machine's rates to {place}")
+    due = time.monotonic() + log_every
+    for _ in events:
+        if time.monotonic() >= due:
+            due = time.monotonic() + log_every
+            _say(console, line(history))
+
+
+def _say(console: Console, text: str) -> None:
+    """One line, as it is: not wrapped, not coloured."""
+    console.print(text, soft_wrap=True, markup=False, highlight=False)
+
+
+def _ensure_stream(client: Client) -> StreamStatus:
+    """The stream of an earlier run, whatever else its configuration says, or a new one."""
+    try:
+        status = client.status(STREAM)
+    except ApiError as error:
+        if error.status != HTTPStatus.NOT_FOUND:
+            raise
+        status = client.create(STREAM, targets=list(UNITS))
+    if status.config.get("targets") != list(UNITS):
+        raise Failure(f"the stream {STREAM} at {client.url} has other targets: remove it, or use another --data-dir")
+    return status
+
+
+def _send(client: Client, event: Event, check: Callable[[], None]) -> Outcome:
+    """The outcome of an event. It carries an id, so sending it again after an unknown result cannot teach it twice."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return client.observe(STREAM, event.y, time=event.time, id=event.id)
+        except (Unreachable, ApiError) as error:
+            passing = isinstance(error, Unreachable) or error.status == HTTPStatus.SERVICE_UNAVAILABLE
+            if not passing or time.monotonic() > deadline:
+                raise
+        check()
+        time.sleep(0.5)

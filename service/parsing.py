@@ -1,0 +1,37 @@
+"""Bytes to wire types. What cannot be read becomes an error that says where and why, and never repeats the bytes."""
+
+from typing import TypeVar
+
+import pydantic_core
+from pydantic import BaseModel, ValidationError
+
+from service.errors import BadEvent, BadRequest
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def parse(schema: type[M], body: bytes) -> M:
+    """One JSON object. Raises BadRequest for what is not JSON, BadEvent for what is not of this shape."""
+    try:
+        return schema.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        if first["type"] == "json_invalid":
+            raise BadRequest("the body is not valid JSON in UTF-8 with finite numbers") from None
+        # Only names that are ours are repeated: a path may hold keys that were sent.
+        field = first["loc"][0] if first["loc"] and first["loc"][0] in schema.model_fields else None
+        why = first["msg"][:1].lower() + first["msg"][1:]
+        if field is None:
+            raise BadEvent(why) from None
+        raise BadEvent(f"{field}: {why}", field=str(field)) from None
+
+
+def parse_object(body: bytes) -> dict[str, object]:
+    """One JSON object of any shape. Raises BadRequest."""
+    try:
+        values = pydantic_core.from_json(body, allow_inf_nan=False)
+    except ValueError:
+        raise BadRequest("the body is not valid JSON in UTF-8 with finite numbers") from None
+    if not isinstance(values, dict):
+        raise BadRequest("the body must be a JSON object")
+    return values

@@ -1,0 +1,108 @@
+"""The shapes of what comes in and goes out, on HTTP, NDJSON and the WebSocket alike."""
+
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, FiniteFloat
+
+STREAM_NAME = r"^[A-Za-z0-9_-]{1,64}$"
+
+StreamName = Annotated[str, Field(pattern=STREAM_NAME, examples=["taxi"])]
+EventId = Annotated[str, Field(min_length=1, max_length=128, examples=["a1"])]
+Value: TypeAlias = FiniteFloat | None
+"""A measurement; null is one that is missing."""
+
+
+class Wire(BaseModel):
+    """Strict: no field that is not known, no text for a number, no number for a truth value, no NaN."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, ser_json_inf_nan="null")
+
+
+class Event(Wire):
+    """One observation. The prediction is made before `y` is looked at."""
+
+    id: EventId | None = None
+    """Makes the event safe to send again: it is learnt once and answered the same."""
+    time: AwareDatetime | None = Field(default=None, examples=["2026-01-01T00:00:00Z"])
+    """When it was, with an offset from UTC."""
+    y: dict[str, Value] = Field(examples=[{"load": 41.5}])
+    """Each target of the stream; null where the measurement is missing."""
+    x: dict[str, Value] | None = Field(default=None, examples=[{"promo": 1}])
+    """Each input of the stream."""
+
+
+class Outcome(Wire):
+    """What the learner says about an event."""
+
+    id: EventId | None = None
+    version: int = Field(examples=[17])
+    """Events learnt, this one included."""
+    prediction: dict[str, Value]
+    """Made before `y` was used; null until a target has been seen."""
+    lower: dict[str, Value]
+    """Lower end of the 90 % interval."""
+    upper: dict[str, Value]
+    """Upper end of the 90 % interval."""
+    loss: Value
+    """Squared error over the running mean square of the target's changes, mean over the targets."""
+    baseline_loss: Value
+    """The same for persistence: the last value as prediction."""
+    anomaly: Value
+    """From 0 to 1: how unusual the error is among recent ones."""
+    next: dict[str, Value] | None
+    """Forecast of the next `y`; null for a stream with inputs, whose future it does not know."""
+
+
+class ForecastRequest(Wire):
+    """Future inputs, one object a step."""
+
+    x: list[dict[str, Value]] = Field(min_length=1)
+
+
+class Step(Wire):
+    """A forecast of one step ahead."""
+
+    mean: dict[str, Value]
+    lower: dict[str, Value]
+    upper: dict[str, Value]
+
+
+class Forecast(Wire):
+    """Forecasts of the steps after `version`, nearest first."""
+
+    version: int
+    steps: list[Step]
+
+
+class StreamStatus(Wire):
+    """A stream as it is now."""
+
+    name: str
+    version: int
+    """Events learnt."""
+    config: dict[str, Any]
+    fingerprint: str
+    """SHA-256 of the configuration."""
+    digest: str
+    """SHA-256 of the learner's complete state."""
+    parameters: int
+    """Recurrent parameters."""
+    state_bytes: int
+    """Size of the complete state."""
+
+
+class StreamList(Wire):
+    """Names of streams."""
+
+    streams: list[str]
+
+
+class Problem(BaseModel):
+    """An error (RFC 9457)."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(examples=["urn:nobacktrack:problem:unknown-stream"])
+    title: str
+    status: int
+    detail: str

@@ -1,0 +1,157 @@
+"""Runs the service in this process: the socket, the store's server, the application, until a signal."""
+
+import asyncio
+import contextlib
+import errno
+import logging
+import signal
+import socket
+from collections.abc import Callable
+
+import httpx
+import uvicorn
+import uvloop
+from fastapi import FastAPI
+
+from service.app import create_app
+from service.embedded import EmbeddedError, EmbeddedServer
+from service.failure import Failure
+from service.settings import Settings
+
+SHUTDOWN_SECONDS = 10
+"""How long requests that are under way may take to finish after a signal."""
+
+POLL_SECONDS = 0.02
+
+
+def run(settings: Settings, say: Callable[[str], None], parent: socket.socket | None = None) -> None:
+    """Serve until SIGINT or SIGTERM. Raises Failure when it cannot start.
+
+    `say` gets the line about being ready, with the address. `parent` is one end of a socket pair: the service writes
+    its URL to it when it is ready, and stops when the other end is closed, as the kernel does when the parent dies.
+    """
+    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    # First of all: a port in use should cost no time and start nothing.
+    listener = listen(settings.host, settings.port)
+    with listener, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(settings, say, listener, parent))
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes a free one. Raises Failure, which says what to do."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except OSError as error:
+        raise Failure(f"cannot listen on {host}: {error.strerror}; choose another address with --host") from error
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        # At once: until one of them listens, two processes can be bound to the same port.
+        listener.listen(2048)
+    except OSError as error:
+        listener.close()
+        raise Failure(_why_not(error, host, port)) from error
+    return listener
+
+
+def _why_not(error: OSError, host: str, port: int) -> str:
+    match error.errno:
+        case errno.EADDRINUSE:
+            return f"port {port} of {host} is in use: stop what listens there, or choose another with --port"
+        case errno.EACCES | errno.EPERM:
+            return f"this user may not listen on port {port}: choose one above 1023 with --port"
+        case errno.EADDRNOTAVAIL:
+            return f"{host} is not an address of this machine: choose another with --host"
+        case _:
+            return f"cannot listen on {host}, port {port}: {error.strerror}; choose others with --host and --port"
+
+
+async def _serve(
+    settings: Settings, say: Callable[[str], None], listener: socket.socket, parent: socket.socket | None
+) -> None:
+    # uvicorn handles signals while it runs and sends them on afterwards; this is for the time before and after.
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    async with contextlib.AsyncExitStack() as stack:
+        if settings.redis_url is None:
+            try:
+                store = EmbeddedServer(settings.data_dir, settings.redis_server, settings.fsync)
+                redis_url = await stack.enter_async_context(store)
+            except EmbeddedError as error:
+                raise Failure(str(error)) from error
+            app = create_app(settings.model_copy(update={"redis_url": redis_url}))
+            data = f"data in {settings.data_dir.resolve()}"
+        else:
+            try:
+                app = create_app(settings)
+            except ValueError as error:
+                raise Failure(f"REDIS_URL is not the URL of a Redis: {error}") from error
+            data = "data in the Redis of REDIS_URL"
+        url = _url(listener)
+
+        def announce() -> None:
+            say(f"ready at {url} (documentation at {url}/docs, {data})")
+            if parent is not None:
+                parent.sendall(f"{url}\n".encode())
+
+        server = uvicorn.Server(_uvicorn_config(app, settings))
+        if parent is not None:
+            _follow(parent, server)
+        stack.callback(asyncio.create_task(_when_ready(app, server, announce)).cancel)
+        if not stop.is_set():
+            await _until_signal(server, listener)
+
+
+def _uvicorn_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        lifespan="on",
+        log_config=None,
+        log_level="debug" if settings.log_level == "debug" else "warning",
+        access_log=False,
+        ws_max_size=settings.max_body,
+        # Numbers in JSON of a few hundred bytes: compressing costs more time than it saves.
+        ws_per_message_deflate=False,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+    )
+
+
+async def _until_signal(server: uvicorn.Server, listener: socket.socket) -> None:
+    try:
+        await server.serve(sockets=[listener])
+    except SystemExit as error:
+        # uvicorn's way to say that the application did not start; it has logged why.
+        raise Failure("the service could not start; the lines above say why") from error
+
+
+async def _when_ready(app: FastAPI, server: uvicorn.Server, announce: Callable[[], None]) -> None:
+    """Announce that the service takes events, once it does."""
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        while not (server.started and (await client.get("/readyz")).is_success):  # noqa: ASYNC110 - nobody tells us
+            await asyncio.sleep(POLL_SECONDS)
+    announce()
+
+
+def _follow(parent: socket.socket, server: uvicorn.Server) -> None:
+    """Let the service end when the other end of `parent` is closed."""
+    loop = asyncio.get_running_loop()
+
+    def end() -> None:
+        loop.remove_reader(parent)
+        server.should_exit = True
+
+    # Nothing is ever written to this end, so readable means closed.
+    loop.add_reader(parent, end)
+
+
+def _url(listener: socket.socket) -> str:
+    """Where to reach a listening socket from this machine."""
+    host, port = listener.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - read, not bound
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,0 +1,105 @@
+"""Between what is on the wire and what the learner reads: events to numbers, outcomes to JSON."""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from model import LARGEST, Config, Forecast, Outcomes
+from service.errors import BadEvent
+from service.schemas import Event, ForecastRequest
+
+Float64 = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """An event that fits its stream, as numbers."""
+
+    id: str | None
+    time: float
+    """Seconds since the epoch; NaN = not given."""
+    y: tuple[float, ...]
+    """One number a target, in the order of the configuration; NaN = missing."""
+    x: tuple[float, ...]
+    """One number an input."""
+
+    def fingerprint(self) -> bytes:
+        """8 bytes that tell this event from another with the same id."""
+        numbers = np.array([self.time, *self.y, *self.x]).tobytes()
+        return hashlib.blake2b(numbers, digest_size=8).digest()
+
+
+def arrival(config: Config, event: Event) -> Arrival:
+    """The event as the stream's learner reads it. Raises BadEvent."""
+    return Arrival(
+        id=event.id,
+        time=math.nan if event.time is None else event.time.timestamp(),
+        y=channels("y", config.targets, event.y),
+        x=channels("x", config.inputs, event.x or {}),
+    )
+
+
+def channels(field: str, names: Sequence[str], values: Mapping[str, float | None]) -> tuple[float, ...]:
+    """The values in the order of `names`, NaN for null. Raises BadEvent unless the names are exactly these."""
+    if values.keys() != set(names):
+        expected = ", ".join(names) if names else "none"
+        if missing := [name for name in names if name not in values]:
+            raise BadEvent(f"{field} lacks {', '.join(missing)}; send null for a value that is missing", field=field)
+        raise BadEvent(f"{field} has a channel that this stream has not; its channels are: {expected}", field=field)
+    numbers = tuple(math.nan if (value := values[name]) is None else float(value) for name in names)
+    if any(abs(number) > LARGEST for number in numbers):
+        raise BadEvent(f"every number in {field} must lie within ±{LARGEST:g}", field=field)
+    return numbers
+
+
+def future(config: Config, request: ForecastRequest) -> Float64:
+    """The inputs (H, inputs) of a forecast. Raises BadEvent."""
+    return np.array([channels("x", config.inputs, step) for step in request.x]).reshape(len(request.x), -1)
+
+
+class OutcomeWriter:
+    """Writes outcomes of one configuration as JSON (schemas.Outcome), a few microseconds each."""
+
+    def __init__(self, config: Config) -> None:
+        self._keys = [json.dumps(name) + ":" for name in config.targets]
+        self._with_next = not config.inputs
+
+    def write(self, ids: Sequence[str | None], outcomes: Outcomes) -> list[bytes]:
+        """One JSON object an event."""
+        rows = zip(ids, *(field.tolist() for field in outcomes[:8]), strict=True)
+        return [self._one(*row).encode() for row in rows]
+
+    def _one(
+        self, event_id: str | None, version: int, prediction: list[float], lower: list[float], upper: list[float],
+        loss: float, baseline: float, anomaly: float, following: list[float],
+    ) -> str:  # fmt: skip
+        return (
+            f'{{"id":{"null" if event_id is None else json.dumps(event_id)},"version":{version},'
+            f'"prediction":{self._named(prediction)},"lower":{self._named(lower)},"upper":{self._named(upper)},'
+            f'"loss":{_number(loss)},"baseline_loss":{_number(baseline)},"anomaly":{_number(anomaly)},'
+            f'"next":{self._named(following) if self._with_next else "null"}}}'
+        )
+
+    def _named(self, values: list[float]) -> str:
+        return "{" + ",".join(key + _number(value) for key, value in zip(self._keys, values, strict=True)) + "}"
+
+
+def _number(value: float) -> str:
+    """JSON has neither NaN nor infinity."""
+    return repr(value) if math.isfinite(value) else "null"
+
+
+def steps(config: Config, forecast: Forecast) -> list[dict[str, dict[str, float | None]]]:
+    """A forecast as schemas.Step objects."""
+
+    def named(row: Float64) -> dict[str, float | None]:
+        values = (value if math.isfinite(value) else None for value in row.tolist())
+        return dict(zip(config.targets, values, strict=True))
+
+    rows = zip(*forecast, strict=True)
+    return [{"mean": named(mean), "lower": named(lower), "upper": named(upper)} for mean, lower, upper in rows]

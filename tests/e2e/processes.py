@@ -1,0 +1,121 @@
+"""Services and commands in processes of their own."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from service.local import LocalService
+
+DEADLINE_SECONDS = 30.0
+"""How long a test waits for something that must happen."""
+
+
+def wait_until(condition: Callable[[], object], what: Callable[[], str]) -> None:
+    """Return when the condition holds; fail, saying what was waited for, when it never does."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, f"after {DEADLINE_SECONDS:g} s: {what()}"
+        time.sleep(0.02)
+
+
+class RunningService:
+    """A private service that a test may kill and start again, on the same port and data."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.data_dir = data_dir
+        self._process = LocalService(data_dir, embedded=True)
+        self._process.start()
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return self._process.url
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    def kill(self) -> None:
+        """SIGKILL; returns when the process is gone."""
+        os.kill(self.pid, signal.SIGKILL)
+        self._process.stop()
+
+    def stop(self) -> None:
+        """As a person would: with SIGTERM, and wait."""
+        self._process.stop()
+
+    def restart(self) -> None:
+        """Start it anew, whether it was stopped, killed, or still runs."""
+        self._process.stop()
+        port = int(self.url.rpartition(":")[2])
+        self._process = LocalService(self.data_dir, port=port, embedded=True)
+        self._process.start()
+
+
+class Command:
+    """`nobacktrack` with arguments, started and watched."""
+
+    def __init__(self, arguments: tuple[str, ...], *, terminal: bool = False) -> None:
+        self.output = ""
+        """What it has printed so far, to standard output and standard error."""
+        if terminal:
+            self._read, write = os.openpty()
+        else:
+            self._read, write = os.pipe()
+        os.set_blocking(self._read, False)
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "service", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=write,
+            stderr=write,
+            # Tests that run in the background of a shell inherit that Ctrl-C is ignored.
+            preexec_fn=_heed_interrupts,
+        )
+        os.close(write)
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    def wait_for(self, pattern: str) -> re.Match[str]:
+        """The first match in the output."""
+        wait_until(lambda: self._search(pattern) or self._process.poll() is not None, lambda: self.output)
+        found = self._search(pattern)
+        assert found, f"no {pattern} in: {self.output}"
+        return found
+
+    def wait(self) -> int:
+        """The exit code, once it has ended by itself."""
+        wait_until(lambda: self._search("$") and self._process.poll() is not None, lambda: self.output)
+        self._search("$")
+        return self._process.wait()
+
+    def send(self, number: signal.Signals) -> int:
+        """The exit code after a signal."""
+        self._process.send_signal(number)
+        return self.wait()
+
+    def discard(self) -> None:
+        """End it, whatever it is doing."""
+        self._process.kill()
+        self._process.wait()
+        os.close(self._read)
+
+    def _search(self, pattern: str) -> re.Match[str] | None:
+        try:
+            while part := os.read(self._read, 65536):
+                self.output += part.decode(errors="replace")
+        except OSError:  # nothing to read now, or nobody left who writes
+            pass
+        return re.search(pattern, self.output)
+
+
+def _heed_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -1,0 +1,256 @@
+"""The files of deployment against the code and against each other: what would otherwise be noticed in a container."""
+
+import itertools
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from service.metrics import Metrics
+from service.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+GRAFANA = ROOT / "deploy" / "grafana"
+PROMETHEUS = ROOT / "deploy" / "prometheus" / "prometheus.yml"
+LOCKS = [ROOT / "requirements.lock", ROOT / "requirements-dev.lock"]
+
+Node = dict[str, Any]
+
+
+def read_yaml(path: Path) -> Node:
+    node = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert isinstance(node, dict)
+    return node
+
+
+COMPOSE = read_yaml(ROOT / "docker-compose.yml")
+SERVICES: dict[str, Node] = COMPOSE["services"]
+DASHBOARD: Node = json.loads((GRAFANA / "dashboards" / "nobacktrack.json").read_text(encoding="utf-8"))
+DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+
+
+# The dashboard
+
+
+def panels(nodes: list[Node]) -> Iterator[Node]:
+    """Every panel, those inside of collapsed rows too."""
+    for node in nodes:
+        yield node
+        yield from panels(node.get("panels", []))
+
+
+PANELS = list(panels(DASHBOARD["panels"]))
+GRAPHS = [panel for panel in PANELS if panel["type"] != "row"]
+VARIABLES: list[Node] = DASHBOARD["templating"]["list"]
+
+
+def expressions() -> Iterator[str]:
+    yield from (target["expr"] for panel in GRAPHS for target in panel["targets"])
+    yield from (variable["query"]["query"] for variable in VARIABLES)
+
+
+def datasources(node: object) -> Iterator[Node]:
+    """Every `datasource` anywhere below."""
+    if isinstance(node, dict):
+        if "datasource" in node:
+            yield node["datasource"]
+        for value in node.values():
+            yield from datasources(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from datasources(value)
+
+
+def exported() -> set[str]:
+    """The names that a scrape can find. A metric with labels has no sample yet, so its suffixes come from its type."""
+    suffixes = {"counter": ["_total"], "gauge": [""], "histogram": ["_bucket", "_sum", "_count"]}
+    families = Metrics(named_streams=1).registry.collect()
+    return {family.name + suffix for family in families for suffix in suffixes[family.type]}
+
+
+def test_every_metric_of_the_dashboard_is_exported() -> None:
+    used = {name for expression in expressions() for name in re.findall(r"\bnobacktrack_\w+", expression)}
+    assert used
+    assert used <= exported()
+
+
+def test_every_metric_is_on_the_dashboard() -> None:
+    text = " ".join(expressions())
+    missing = [family.name for family in Metrics(1).registry.collect() if family.name not in text]
+    assert not missing
+
+
+def test_every_variable_is_defined_and_used() -> None:
+    builtin = {"__rate_interval", "__range"}
+    used = {name for expression in expressions() for name in re.findall(r"\$(\w+)", expression)}
+    assert used - builtin == {variable["name"] for variable in VARIABLES}
+
+
+def test_no_rate_has_a_fixed_window() -> None:
+    for expression in expressions():
+        for function, window in re.findall(r"\b(rate|increase)\([^\[]*\[([^]]*)\]", expression):
+            assert window == {"rate": "$__rate_interval", "increase": "$__range"}[function], expression
+
+
+def test_panels_have_ids_of_their_own_titles_descriptions_and_units() -> None:
+    ids = [panel["id"] for panel in PANELS]
+    assert len(ids) == len(set(ids))
+    for panel in GRAPHS:
+        assert panel["title"]
+        assert panel["description"], panel["title"]
+        defaults = panel["fieldConfig"]["defaults"]
+        assert defaults["unit"], panel["title"]
+        assert defaults["noValue"], panel["title"]
+
+
+def test_panels_do_not_overlap_and_stay_on_the_grid() -> None:
+    taken: dict[tuple[int, int], str] = {}
+    for panel in DASHBOARD["panels"]:
+        at = panel["gridPos"]
+        assert at["x"] + at["w"] <= 24, panel["title"]
+        for cell in itertools.product(range(at["x"], at["x"] + at["w"]), range(at["y"], at["y"] + at["h"])):
+            assert cell not in taken, f"{panel['title']} lies on {taken[cell]}"
+            taken[cell] = panel["title"]
+
+
+def test_the_dashboard_is_read_only_and_asks_the_provisioned_data_source() -> None:
+    (source,) = read_yaml(GRAFANA / "provisioning" / "datasources" / "prometheus.yml")["datasources"]
+    (provider,) = read_yaml(GRAFANA / "provisioning" / "dashboards" / "nobacktrack.yml")["providers"]
+    assert DASHBOARD["editable"] is False
+    assert provider["allowUiUpdates"] is False
+    assert source["editable"] is False
+    assert {reference["uid"] for reference in datasources(DASHBOARD)} == {source["uid"]}
+    assert source["jsonData"]["timeInterval"] == read_yaml(PROMETHEUS)["global"]["scrape_interval"]
+    home = Path(SERVICES["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"])
+    mounts = {target: origin for origin, target, _ in map(mount, SERVICES["grafana"]["volumes"])}
+    assert provider["options"]["path"] == str(home.parent)
+    assert (ROOT / mounts[str(home.parent)] / home.name).is_file()
+    assert SERVICES[source["url"].removeprefix("http://").removesuffix(":9090")] is SERVICES["prometheus"]
+
+
+# Compose and the image
+
+
+def mount(volume: str) -> tuple[str, str, bool]:
+    """Origin, place in the container and whether it is read-only, of the short form `origin:place[:ro]`."""
+    origin, target, *mode = volume.split(":")
+    return origin, target, mode == ["ro"]
+
+
+def has_health_check(service: Node) -> bool:
+    return "healthcheck" in service or ("build" in service and "HEALTHCHECK" in DOCKERFILE)
+
+
+each_service = pytest.mark.parametrize("name", SERVICES)
+
+
+@each_service
+def test_a_container_waits_for_what_it_needs(name: str) -> None:
+    for other, how in SERVICES[name].get("depends_on", {}).items():
+        assert how == {"condition": "service_healthy"}
+        assert has_health_check(SERVICES[other]), other
+
+
+@each_service
+def test_a_container_can_do_little(name: str) -> None:
+    service = SERVICES[name]
+    user = re.findall(r"^USER (.*)$", DOCKERFILE, re.MULTILINE)[-1] if "build" in service else service["user"]
+    assert re.fullmatch(r"[1-9]\d*:\d+", user)
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert "no-new-privileges:true" in service["security_opt"]
+    assert has_health_check(service)
+    assert service["mem_limit"]
+    assert service["stop_grace_period"]
+    assert service["restart"] == "unless-stopped"
+
+
+@each_service
+def test_a_container_is_reached_from_this_machine_only(name: str) -> None:
+    for port in SERVICES[name].get("ports", []):
+        assert re.fullmatch(r"127\.0\.0\.1:\d+:\d+", port)
+
+
+@each_service
+def test_mounts_exist(name: str) -> None:
+    for origin, _, read_only in map(mount, SERVICES[name].get("volumes", [])):
+        if origin.startswith("."):
+            assert (ROOT / origin).exists(), origin
+            assert read_only, origin
+        else:
+            assert origin in COMPOSE["volumes"], origin
+
+
+def test_volumes_are_used() -> None:
+    used = {mount(volume)[0] for service in SERVICES.values() for volume in service.get("volumes", [])}
+    assert set(COMPOSE["volumes"]) <= used
+
+
+def test_images_are_pinned_to_a_version() -> None:
+    images = [service["image"] for service in SERVICES.values()]
+    images += re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
+    for image in images:
+        assert re.fullmatch(r"[\w./-]+:v?\d+\.\d+[\w.-]*", image), image
+
+
+def test_the_image_is_built_from_files_that_get_into_it() -> None:
+    admitted = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    copied = {
+        origin
+        for line in re.findall(r"^COPY (?!--from)(.*)$", DOCKERFILE, re.MULTILINE)
+        for origin in line.split()[:-1]
+    }
+    assert copied <= admitted
+    for name in copied:
+        assert (ROOT / name).exists(), name
+
+
+def test_the_settings_of_the_image_exist() -> None:
+    known = {f"NBT_{name.upper()}" for name in Settings.model_fields} | {"REDIS_URL"}
+    environment = set(re.findall(r"\b(NBT_\w+)=", DOCKERFILE)) | set(SERVICES["service"]["environment"])
+    assert environment <= known
+
+
+def test_what_is_scraped_is_the_port_of_the_service() -> None:
+    (job,) = read_yaml(PROMETHEUS)["scrape_configs"]
+    ((target,),) = [config["targets"] for config in job["static_configs"]]
+    name, port = target.split(":")
+    (published,) = SERVICES[name]["ports"]
+    assert published.endswith(f":{port}")
+    assert f"NBT_PORT={port}" in DOCKERFILE
+    assert f"EXPOSE {port}" in DOCKERFILE
+
+
+def test_promtool_accepts_the_configuration() -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool (Debian: prometheus) is not installed")
+    answer = subprocess.run([promtool, "check", "config", PROMETHEUS], capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+
+
+# The lock files
+
+
+def requirements(lock: Path) -> list[str]:
+    """The logical lines: a requirement with its hashes is one."""
+    return lock.read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
+def test_every_requirement_is_pinned_and_hashed(lock: Path) -> None:
+    assert "://" not in lock.read_text(encoding="utf-8")
+    for requirement in requirements(lock):
+        assert re.match(r"[a-z0-9-]+==\S+ ", requirement), requirement
+        assert "--hash=sha256:" in requirement, requirement
+
+
+def test_the_tools_are_added_to_what_the_service_runs_on() -> None:
+    runtime, tools = map(requirements, LOCKS)
+    assert set(runtime) <= set(tools)

@@ -21,7 +21,7 @@ serve: .venv/.run ## Start the service alone
 	@exec .venv/bin/nobacktrack serve $(ARGS)
 
 test: .venv/.dev ## Every test; ARGS="-k word" chooses
-	@.venv/bin/python -m pytest $(ARGS)
+	@.venv/bin/python -m pytest --numprocesses 2 --dist worksteal $(ARGS)
 
 lint: .venv/.dev ## Style and types
 	@.venv/bin/ruff check .

@@ -52,8 +52,23 @@ _CACHE = _cache_folder()
 
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
     """Compile `function` with numba under the rules in the head of this file."""
+    return _jit(function)
+
+
+def inner(function: Callable[P, R]) -> Callable[P, R]:
+    """The same for a function that only compiled code calls.
+
+    It gets no way in from Python: unpacking a whole state there would take longer to compile than the function.
+    """
+    return _jit(function, no_cpython_wrapper=True)
+
+
+def _jit(function: Callable[P, R], **options: bool) -> Callable[P, R]:
     before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, _CACHE
     try:
-        return numba.njit(function, cache=True, nogil=True, fastmath=False, error_model="numpy")  # type: ignore[no-any-return]
+        jit = numba.njit(
+            cache=True, nogil=True, fastmath=False, error_model="numpy", no_cfunc_wrapper=True, **options
+        )
+        return jit(function)  # type: ignore[no-any-return]
     finally:
         numba.config.CACHE_DIR = before

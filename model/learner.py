@@ -11,8 +11,8 @@ from model.cells import GATES, spread_rates
 from model.config import Config
 from model.intervals import MISCOVERAGE, WINDOW
 from model.readout import PRIOR
-from model.scaling import LARGEST
-from model.state import Intervals, Network, Readout, Scales, State, Tangent, arrays, copy
+from model.scaling import LARGEST, fits
+from model.state import Intervals, Network, Readout, Scales, State, Tangent, aligned, arrays, copy
 from model.step import Outcomes
 from model.types import Float64
 
@@ -113,7 +113,7 @@ class Learner:
         matrix = np.ascontiguousarray(values, dtype=np.float64)
         if matrix.ndim != 2 or matrix.shape[1] != columns:
             raise ValueError(f"{name} must have the shape (T, {columns})")
-        if np.any(np.abs(matrix) > LARGEST):
+        if not fits(matrix):
             raise ValueError(f"every number in {name} must lie within ±{LARGEST:g}")
         return matrix
 
@@ -136,7 +136,7 @@ def initial(config: Config) -> State:
     k, K = n + m + 1, GATES[config.cell] * n
     adam = (k, K) if config.optimiser == "adam" and config.estimator != "frozen" else (0, 0)
     rank_one, exact = config.estimator == "nobacktrack", config.estimator == "rtrl"
-    W = np.empty((k, K), real)
+    W = aligned((k, K), real)
     signs.fill_weights(W, n, config.gain, config.seed)
     rates = np.empty(n)
     spread_rates(rates, float(config.time_constants[0]), float(config.time_constants[1]))
@@ -144,17 +144,17 @@ def initial(config: Config) -> State:
         clock=np.zeros(2, np.int64),
         network=Network(
             W=W,
-            m1=np.zeros(adam, real),
-            m2=np.zeros(adam, real),
+            m1=aligned(adam, real),
+            m2=aligned(adam, real),
             h=np.zeros(n, real),
-            p=np.zeros(K, real),
+            p=aligned((K,), real, 1536),
             rates=rates,
             powers=np.ones(2),
         ),
         tangent=Tangent(
             v=np.zeros(n * rank_one, real),
-            w=np.zeros((k, K) if rank_one else (0, 0), real),
-            q=np.zeros(K * rank_one, real),
+            w=aligned((k, K) if rank_one else (0, 0), real),
+            q=aligned((K * rank_one,), real, 2560),
             w_norm=np.zeros(1),
             J=np.zeros((n, k, K) if exact else (0, 0, 0), real),
         ),

@@ -8,6 +8,7 @@ the learner's own prediction for it and flagged.
 import math
 
 from model.jit import compiled
+from model.types import Float64
 
 CLIP = 6.0
 """Standardised inputs are cut to ±CLIP."""
@@ -44,9 +45,25 @@ def absorb(x: float, count: int, mean: float, variance: float) -> tuple[float, f
 
 
 @compiled
+def mean_with(value: float, count: int, mean: float) -> float:
+    """Running mean after value number `count`, which weighs 1/min(count, MEMORY)."""
+    return mean + (value - mean) / min(count, MEMORY)
+
+
+@compiled
 def absorb_change(change: float, count: int, mean_square: float) -> float:
     """Running mean square of the changes after change number `count`; one jump cannot swamp it."""
     square = change * change
     if count > ENOUGH:
         square = min(square, JUMP * mean_square) if mean_square > 0.0 else square
-    return mean_square + (square - mean_square) / min(count, MEMORY)
+    return mean_with(square, count, mean_square)
+
+
+@compiled
+def fits(values: Float64) -> bool:
+    """Whether every number of a matrix is missing or within ±LARGEST."""
+    for row in range(values.shape[0]):
+        for column in range(values.shape[1]):
+            if abs(values[row, column]) > LARGEST:
+                return False
+    return True

@@ -13,10 +13,10 @@ import numpy as np
 from model import intervals, kernels, readout, rtrl, scaling, tangent
 from model.cells import advance_leaky
 from model.config import Config
-from model.jit import compiled
+from model.jit import compiled, inner
 from model.optim import step_size
 from model.signs import fill_signs
-from model.state import Scales, State
+from model.state import PAGE, Scales, State
 from model.types import Array, Float64
 
 FROZEN, NOBACKTRACK, RTRL = 0, 1, 2
@@ -48,7 +48,7 @@ class Outcomes(NamedTuple):
     upper: Float64
     """(T, q): upper end."""
     loss: Float64
-    """(T,): mean over the targets present of (y - ŷ)²/s², s² the running mean square of the target's changes."""
+    """(T,): mean over the targets present of (y - ŷ)²/s², s² the mean square of the target's changes so far."""
     baseline_loss: Float64
     """(T,): the same for persistence."""
     anomaly: Float64
@@ -122,7 +122,16 @@ def outcomes(count: int, targets: int) -> Outcomes:
     )
 
 
-@compiled
+@inner
+def lane(size: int, like: Array, offset: int) -> Array:
+    """Zeros of the type of `like`, `offset` bytes after the start of a page: `state.aligned` for compiled code."""
+    step = like.itemsize
+    memory = np.zeros(size + PAGE // step, like.dtype)
+    start = ((offset - memory.ctypes.data) % PAGE) // step
+    return memory[start : start + size]
+
+
+@inner
 def workspace(state: State, exact: bool) -> Work:
     """Scratch space that fits a state; `exact` for RTRL, which needs the most."""
     W, q = state.network.W, state.scales.last.shape[0]
@@ -131,12 +140,12 @@ def workspace(state: State, exact: bool) -> Work:
     real = W.dtype
     return Work(
         np.zeros(k, real), np.zeros(K, real), np.zeros(n, real), np.zeros(n, real), np.zeros(K, real),
-        np.zeros(K, real), np.zeros(K, real), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(k), np.zeros(k),
+        lane(K, W, 512), lane(K, W, 1024), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(k), np.zeros(k),
         np.zeros(q), np.zeros((k, K) if exact else (0, 0), real), np.zeros((n, k, K) if exact else (0, 0, 0), real),
     )
 
 
-@compiled
+@inner
 def feed(z: Array, h: Array, fed: Float64, scales: Scales, x: Float64) -> None:
     """z = [h, u, 1]: u holds what is fed back of the targets, then each input standardised and its missing flag."""
     n = h.shape[0]
@@ -154,7 +163,7 @@ def feed(z: Array, h: Array, fed: Float64, scales: Scales, x: Float64) -> None:
     z[place] = 1.0
 
 
-@compiled
+@inner
 def forward(state: State, p: Array, h: Array, work: Work) -> None:
     """From z and p = Wᵀh to the new state, its derivatives, φ and ŷ; only the inputs' m+1 rows of W are read."""
     W, n = state.network.W, h.shape[0]
@@ -171,14 +180,14 @@ def forward(state: State, p: Array, h: Array, work: Work) -> None:
     readout.predict(state.readout.V, work.phi, work.scaled)
 
 
-@compiled
+@inner
 def point(scales: Scales, last: Float64, scaled: Float64, out: Float64) -> None:
     """Predictions (q,) in the targets' units: last + s·ŷ; NaN before a first value."""
     for i in range(out.shape[0]):
         out[i] = last[i] + math.sqrt(scales.change[i]) * scaled[i] if scales.seen[i] > 0 else math.nan
 
 
-@compiled
+@inner
 def interval(state: State, prediction: Float64, lower: Float64, upper: Float64) -> None:
     """Ends of the interval (q,) around the predictions; NaN before a first error."""
     scores = state.intervals
@@ -192,7 +201,7 @@ def interval(state: State, prediction: Float64, lower: Float64, upper: Float64) 
         upper[i] = prediction[i] + half
 
 
-@compiled
+@inner
 def score(state: State, y: Float64, prediction: Float64, lower: Float64, upper: Float64) -> tuple[float, float, float]:
     """(loss, loss of persistence, anomaly); the errors go into the windows of the intervals."""
     scales, scores = state.scales, state.intervals
@@ -201,8 +210,8 @@ def score(state: State, y: Float64, prediction: Float64, lower: Float64, upper: 
         if math.isnan(y[i]) or scales.seen[i] < 2:
             continue
         change = y[i] - scales.last[i]
-        # A target that has never changed has no scale yet: its first change is the unit.
-        scale = math.sqrt(scales.change[i]) if scales.change[i] > 0.0 else abs(change)
+        # The newest change counts in its own scale, so that no single event decides a sum of losses.
+        scale = math.sqrt(scaling.mean_with(change * change, scales.seen[i], scales.change[i]))
         error = (y[i] - prediction[i]) / scale if scale > 0.0 else 0.0
         step = change / scale if scale > 0.0 else 0.0
         loss += error * error
@@ -219,7 +228,7 @@ def score(state: State, y: Float64, prediction: Float64, lower: Float64, upper: 
     return loss / present, baseline / present, anomaly if judged > 0 else math.nan
 
 
-@compiled
+@inner
 def learn_readout(state: State, y: Float64, work: Work, forgetting: float) -> bool:
     """δ = ∂ℓ/∂h (n,) of ℓ = ½ mean of squared errors, then a step of the readout; False when nothing can be learnt."""
     scales, V = state.scales, state.readout.V
@@ -245,7 +254,7 @@ def learn_readout(state: State, y: Float64, work: Work, forgetting: float) -> bo
     return True
 
 
-@compiled
+@inner
 def learn_network(state: State, rules: Rules, learning: bool, work: Work) -> tuple[float, float, int]:
     """Advance state and tangent, step W if `learning`; (gradient norm, tangent norm, guarded)."""
     network = state.network
@@ -298,7 +307,7 @@ def learn_network(state: State, rules: Rules, learning: bool, work: Work) -> tup
     return gradient_norm, tangent_norm, guarded
 
 
-@compiled
+@inner
 def _learn_exactly(state: State, rules: Rules, learning: bool, work: Work, eta: float, scale2: float) -> float:
     network, J = state.network, state.tangent.J
     rtrl.advance(J, network.W, work.z, work.c, work.D, work.J)
@@ -313,7 +322,7 @@ def _learn_exactly(state: State, rules: Rules, learning: bool, work: Work, eta: 
     return math.sqrt(size)
 
 
-@compiled
+@inner
 def feed_back(scales: Scales, i: int, value: float, missing: bool, fed: Float64, previous: float) -> None:
     """Write level, change and flag of target i, as the network reads them at the next event."""
     scale = math.sqrt(scales.change[i])
@@ -322,7 +331,7 @@ def feed_back(scales: Scales, i: int, value: float, missing: bool, fed: Float64,
     fed[3 * i + 2] = 1.0 if missing else 0.0
 
 
-@compiled
+@inner
 def absorb(scales: Scales, y: Float64, x: Float64, prediction: Float64) -> None:
     """Take the values into the running statistics and set what is fed back at the next event."""
     for i in range(y.shape[0]):

@@ -158,13 +158,15 @@ async def _bulk(request: Request, name: str) -> AsyncIterator[bytes]:
             except ServiceError as error:
                 outage = error
         learnt = iter(answers)
+        written: list[bytes] = []
         for event in parsed:
             line_number += 1
             answer = event if isinstance(event, ServiceError) else next(learnt, outage)
-            assert answer is not None
+            assert answer is not None, "there is an answer for every event unless there was an outage"
             if isinstance(answer, Unavailable):
                 outage = answer
-            yield encode(answer, metrics, line=line_number) + b"\n"
+            written.append(encode(answer, metrics, line=line_number))
+        yield b"\n".join([*written, b""])
 
 
 def _event(line: bytes | ServiceError) -> Event | ServiceError:

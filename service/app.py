@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import threading
 from collections.abc import AsyncIterator
 
 from fastapi import FastAPI, Request, Response
@@ -39,9 +40,8 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        compiling = asyncio.create_task(_compile(compiled))
+        _compile(compiled)
         yield
-        compiling.cancel()
         await streams.close()
         await store.close()
 
@@ -66,14 +66,24 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
     return app
 
 
-async def _compile(compiled: asyncio.Event) -> None:
-    """Ready means that no event waits for a compiler. The precision that few use follows."""
-    try:
-        await asyncio.to_thread(model.warm_up, ("float32",))
-        compiled.set()
-        await asyncio.to_thread(model.warm_up, ("float64",))
-    except Exception:
-        logger.exception("the kernels cannot be compiled; the service stays unready")
+def _compile(compiled: asyncio.Event) -> None:
+    """Ready means that no event waits for a compiler. The precision that few use follows.
+
+    In a daemon thread: a compiler cannot be interrupted, and the service must be able to end while it runs.
+    """
+    loop = asyncio.get_running_loop()
+
+    def work() -> None:
+        try:
+            model.warm_up(("float32",))
+            # The loop is closed when the service ended first.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(compiled.set)
+            model.warm_up(("float64",))
+        except Exception:
+            logger.exception("the kernels cannot be compiled")
+
+    threading.Thread(target=work, daemon=True, name="compiler").start()
 
 
 def _add_probes(app: FastAPI, store: Store, metrics: Metrics, compiled: asyncio.Event) -> None:

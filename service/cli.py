@@ -20,6 +20,7 @@ from rich.table import Table
 from service import csv_events, demo, local
 from service.client import Client, ClientError
 from service.failure import Failure
+from service.listen import listen
 from service.replay import replay as replay_rows
 from service.settings import Settings
 
@@ -60,13 +61,14 @@ def serve(
     parent_fd: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Run the service until Ctrl-C or a kill. Without REDIS_URL it starts a store of its own in the data directory."""
-    # Here, because it loads the compiler: a second that no other command has to wait for.
-    from service.serve import run
-
     settings = _settings(host=host, port=port, data_dir=data_dir)
     if embedded:
         settings = settings.model_copy(update={"redis_url": None})
-    run(settings, typer.echo, None if parent_fd is None else socket.socket(fileno=parent_fd))
+    with listen(settings.host, settings.port) as listener:
+        # Here, because it loads the compiler: a second that neither a port in use nor another command waits for.
+        from service.serve import run
+
+        run(settings, listener, typer.echo, None if parent_fd is None else socket.socket(fileno=parent_fd))
 
 
 @app.command("demo", epilog="Example: nobacktrack demo --port 9000")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from service.machine import UNITS
 from service.schemas import Event, Outcome
+from service.scores import Scores
 
 RECENT = 300
 """Events of the short-term figures."""
@@ -49,6 +50,8 @@ class History:
         self.outcome: Outcome | None = None
         self.actual: dict[str, deque[float | None]] = {name: deque(maxlen=SHOWN) for name in UNITS}
         self.predicted: dict[str, deque[float | None]] = {name: deque(maxlen=SHOWN) for name in UNITS}
+        self.scores = Scores(UNITS)
+        """Errors of each target in its own unit, over this run."""
         self.update_seconds: float | None = None
         """Mean time that the service needs to learn an event, by its own measure."""
         self._round_trips: deque[float] = deque(maxlen=RECENT)
@@ -61,6 +64,7 @@ class History:
         """Take an event, its outcome, and the seconds from sending the one to having the other."""
         self.events += 1
         self.event, self.outcome, self.version = event, outcome, outcome.version
+        self.scores.add(event, outcome)
         self._round_trips.append(round_trip)
         for name in UNITS:
             self.actual[name].append(event.y.get(name))

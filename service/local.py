@@ -14,8 +14,9 @@ from typing import Self
 from service.client import Client
 from service.failure import Failure
 
-READY_SECONDS = 60.0
-"""How long a service may take to get ready: the first start compiles the kernels."""
+READY_SECONDS = 180.0
+"""How long a service may take to get ready. The first start compiles the kernels: half a minute, or more where other
+programs want the processor as well."""
 
 STOP_SECONDS = 15.0
 """How long a service may take to stop before it is killed: it lets requests finish first."""
@@ -142,7 +143,7 @@ def private_service() -> Iterator[str]:
 
 
 def wait_until_ready(client: Client) -> None:
-    """Return when a service that somebody else runs takes events; Failure when it does not within a minute."""
+    """Return when a service that somebody else runs takes events; Failure when it does not in READY_SECONDS."""
     deadline = time.monotonic() + READY_SECONDS
     while not client.ready():
         if time.monotonic() > deadline:

@@ -34,7 +34,7 @@ class Metrics:
         )
         self.loss = Counter(
             "nobacktrack_loss_sum",
-            "Sum of losses: squared error over the running mean square of the target's changes, mean over targets.",
+            "Sum of losses: squared error over the mean square of the target's changes so far, mean over targets.",
             ["stream"], registry=r,
         )
         self.baseline_loss = Counter(

@@ -44,7 +44,7 @@ class Outcome(Wire):
     upper: dict[str, Value]
     """Upper end of the 90 % interval."""
     loss: Value
-    """Squared error over the running mean square of the target's changes, mean over the targets."""
+    """Squared error over the mean square of the target's changes so far, mean over the targets."""
     baseline_loss: Value
     """The same for persistence: the last value as prediction."""
     anomaly: Value

@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from service.history import RECENT, History, Losses
+from service.history import RECENT, History
 from service.machine import UNITS
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -53,7 +53,7 @@ def sparkline(values: Iterable[float | None], low: float, high: float) -> str:
 
 
 def _targets(history: History) -> Table:
-    table = _table("target", "actual", "predicted", "error", "next")
+    table = _table("target", "actual", "predicted", "error", "next", "ratio")
     table.add_column("actual, recently", style="cyan")
     table.add_column("predicted", style="magenta")
     event, outcome = history.event, history.outcome
@@ -69,6 +69,7 @@ def _targets(history: History) -> Table:
             _number(predicted),
             _number(None if actual is None or predicted is None else predicted - actual),
             _number(following),
+            _ratio(history.scores.targets[name].ratio),
             sparkline(history.actual[name], min(seen), max(seen)),
             sparkline(history.predicted[name], min(seen), max(seen)),
         )
@@ -78,7 +79,7 @@ def _targets(history: History) -> Table:
 def _losses(history: History) -> Table:
     table = _table("", "loss", "persistence", "ratio of roots")
     for name, losses in (("this run", history.losses), (f"last {RECENT} events", history.recent_losses)):
-        table.add_row(name, _number(losses.loss), _number(losses.baseline), _ratio(losses))
+        table.add_row(name, _number(losses.loss), _number(losses.baseline), _ratio(losses.ratio))
     return table
 
 
@@ -90,9 +91,9 @@ def _table(first: str, *rest: str) -> Table:
     return table
 
 
-def _ratio(losses: Losses) -> Text:
-    style = "" if losses.ratio is None else "green" if losses.ratio < 1 else "yellow"
-    return Text(_number(losses.ratio), style)
+def _ratio(ratio: float | None) -> Text:
+    """Of the learner's error to persistence's: green where learning pays."""
+    return Text(_number(ratio), "" if ratio is None else "green" if ratio < 1 else "yellow")
 
 
 def _number(value: float | None) -> str:

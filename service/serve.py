@@ -1,8 +1,7 @@
-"""Runs the service in this process: the socket, the store's server, the application, until a signal."""
+"""Runs the service in this process: the store's server, the application, until a signal."""
 
 import asyncio
 import contextlib
-import errno
 import logging
 import signal
 import socket
@@ -16,6 +15,7 @@ from fastapi import FastAPI
 from service.app import create_app
 from service.embedded import EmbeddedError, EmbeddedServer
 from service.failure import Failure
+from service.listen import url_of
 from service.settings import Settings
 
 SHUTDOWN_SECONDS = 10
@@ -24,54 +24,22 @@ SHUTDOWN_SECONDS = 10
 POLL_SECONDS = 0.02
 
 
-def run(settings: Settings, say: Callable[[str], None], parent: socket.socket | None = None) -> None:
-    """Serve until SIGINT or SIGTERM. Raises Failure when it cannot start.
+def run(
+    settings: Settings, listener: socket.socket, say: Callable[[str], None], parent: socket.socket | None = None
+) -> None:
+    """Serve on a listening socket until SIGINT or SIGTERM. Raises Failure when it cannot start.
 
     `say` gets the line about being ready, with the address. `parent` is one end of a socket pair: the service writes
     its URL to it when it is ready, and stops when the other end is closed, as the kernel does when the parent dies.
     """
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    # First of all: a port in use should cost no time and start nothing.
-    listener = listen(settings.host, settings.port)
-    with listener, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings, say, listener, parent))
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; port 0 takes a free one. Raises Failure, which says what to do."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-    except OSError as error:
-        raise Failure(f"cannot listen on {host}: {error.strerror}; choose another address with --host") from error
-    listener = socket.socket(family, kind, protocol)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        # At once: until one of them listens, two processes can be bound to the same port.
-        listener.listen(2048)
-    except OSError as error:
-        listener.close()
-        raise Failure(_why_not(error, host, port)) from error
-    return listener
-
-
-def _why_not(error: OSError, host: str, port: int) -> str:
-    match error.errno:
-        case errno.EADDRINUSE:
-            return f"port {port} of {host} is in use: stop what listens there, or choose another with --port"
-        case errno.EACCES | errno.EPERM:
-            return f"this user may not listen on port {port}: choose one above 1023 with --port"
-        case errno.EADDRNOTAVAIL:
-            return f"{host} is not an address of this machine: choose another with --host"
-        case _:
-            return f"cannot listen on {host}, port {port}: {error.strerror}; choose others with --host and --port"
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(settings, listener, say, parent))
 
 
 async def _serve(
-    settings: Settings, say: Callable[[str], None], listener: socket.socket, parent: socket.socket | None
+    settings: Settings, listener: socket.socket, say: Callable[[str], None], parent: socket.socket | None
 ) -> None:
     # uvicorn handles signals while it runs and sends them on afterwards; this is for the time before and after.
     stop = asyncio.Event()
@@ -92,7 +60,7 @@ async def _serve(
             except ValueError as error:
                 raise Failure(f"REDIS_URL is not the URL of a Redis: {error}") from error
             data = "data in the Redis of REDIS_URL"
-        url = _url(listener)
+        url = url_of(listener)
 
         def announce() -> None:
             say(f"ready at {url} (documentation at {url}/docs, {data})")
@@ -148,10 +116,3 @@ def _follow(parent: socket.socket, server: uvicorn.Server) -> None:
 
     # Nothing is ever written to this end, so readable means closed.
     loop.add_reader(parent, end)
-
-
-def _url(listener: socket.socket) -> str:
-    """Where to reach a listening socket from this machine."""
-    host, port = listener.getsockname()[:2]
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - read, not bound
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

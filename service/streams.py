@@ -168,6 +168,7 @@ class Streams:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._settings.request_deadline
         answers: list[asyncio.Future[Answer]] = []
+        taken: list[Waiting] = []
         for event in events:
             answer: asyncio.Future[Answer] = loop.create_future()
             answers.append(answer)
@@ -176,13 +177,28 @@ class Streams:
             except BadEvent as error:
                 answer.set_result(error)
                 continue
-            stream.queue.append(waiting)
-            self._metrics.queue.inc()
-            answer.add_done_callback(lambda _: self._metrics.queue.dec())
-            loop.call_at(deadline, _answer, waiting, _late())
+            taken.append(waiting)
+        stream.queue.extend(taken)
+        if taken:
+            self._watch(taken, loop.call_at(deadline, _expire, taken))
         if stream.queue and stream.worker is None:
             stream.worker = asyncio.create_task(self._work(stream))
         return answers
+
+    def _watch(self, taken: list[Waiting], late: asyncio.TimerHandle) -> None:
+        """Count the events that wait, and call off the deadline when none is left."""
+        self._metrics.queue.inc(len(taken))
+        left = len(taken)
+
+        def settled(_: asyncio.Future[Answer]) -> None:
+            nonlocal left
+            left -= 1
+            self._metrics.queue.dec()
+            if left == 0:
+                late.cancel()
+
+        for waiting in taken:
+            waiting.answer.add_done_callback(settled)
 
     async def observe(self, name: str, events: Sequence[Event]) -> list[Answer]:
         """Learn events in order; one answer each, in the same order. Raises as `open` and `submit` do."""
@@ -344,7 +360,8 @@ def _answer(waiting: Waiting, answer: Answer) -> None:
         waiting.answer.set_result(answer)
 
 
-def _late() -> Unavailable:
-    return Unavailable(
-        "the store did not answer in time; send the event again, with the same id if it had one", retry_after=1
-    )
+def _expire(waiting: list[Waiting]) -> None:
+    """Nobody waits for longer than this; what is still in the queue will not be learnt."""
+    late = Unavailable("the store did not answer in time; send it again, with the same id", retry_after=1)
+    for one in waiting:
+        _answer(one, late)

@@ -49,7 +49,7 @@ def test_a_data_directory_that_is_none_is_one_line(name: str, command: Start, tm
 
 
 def test_a_data_directory_in_use_is_one_line(command: Start, shared_service: RunningService) -> None:
-    started = command("demo", "--port", "0", "--data-dir", str(shared_service.data_dir))
+    started = command("serve", "--port", "0", "--data-dir", str(shared_service.data_dir))
     assert started.wait() == 1
     assert f"{shared_service.data_dir} is in use" in one_line(started.output)
 
@@ -64,7 +64,7 @@ def test_serve_says_where_it_is_and_stops_on_a_signal(command: Start, tmp_path: 
     assert "Traceback" not in started.output
 
 
-def test_the_demo_goes_on_where_it_was(command: Start, tmp_path: Path) -> None:
+def test_the_demo_goes_on_where_it_was_and_leaves_nobody_behind(command: Start, tmp_path: Path) -> None:
     arguments = ("--port", "0", "--data-dir", str(tmp_path), "--interval", "0.05", "--log-every", "0.2")
     first = command("demo", *arguments)
     first.wait_for(r"version \d+: loss [\d.]+, persistence [\d.]+, ratio of roots [\d.]+, update [\d.]+ ms")
@@ -73,15 +73,9 @@ def test_the_demo_goes_on_where_it_was(command: Start, tmp_path: Path) -> None:
     version = int(first.wait_for(r"stopped at version (\d+)").group(1))
     second = command("demo", *arguments)
     assert version < int(second.wait_for(r"version (\d+): ").group(1)) < version + 100
-    assert second.send(signal.SIGTERM) == 0
-
-
-def test_a_killed_demo_leaves_nobody_behind(command: Start, tmp_path: Path) -> None:
-    started = command("demo", "--port", "0", "--data-dir", str(tmp_path))
-    started.wait_for("feeding")
-    family = psutil.Process(started.pid).children(recursive=True)
+    family = psutil.Process(second.pid).children(recursive=True)
     assert len(family) == 2, "the service and its store"
-    started.send(signal.SIGKILL)
+    second.send(signal.SIGKILL)
     wait_until(lambda: not any(process.is_running() for process in family), lambda: f"{family} still run")
 
 
@@ -91,7 +85,7 @@ def test_the_demo_at_a_terminal(
     monkeypatch.setenv("TERM", "xterm")
     started = command("demo", "--url", shared_service.url, "--interval", "0.05", terminal=True)
     started.wait_for(r"(?s)version 3 .*disk_write.*persistence.*round trip")
-    assert started.send(signal.SIGINT) == 0
+    assert started.send(signal.SIGTERM) == 0
     assert "stopped at version" in started.output
 
 

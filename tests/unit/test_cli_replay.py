@@ -4,8 +4,9 @@ import math
 
 import pytest
 
-from service.replay import Report, Scores
+from service.replay import Report
 from service.schemas import Event, Outcome
+from service.scores import Scores
 
 
 def outcome(**prediction: float | None) -> Outcome:

@@ -63,8 +63,8 @@ def test_first_events_have_no_prediction_and_persistence_is_scored_from_the_thir
     assert np.isnan(out.prediction[0, 0])
     assert out.prediction[1, 0] == 5.0
     assert np.isnan(out.loss[:2]).all()
-    # The only change so far was 1, so the scale is 1 and a change of 2 costs persistence 4.
-    assert out.baseline_loss[2] == 4.0
+    # The changes were 1 and 2, of mean square 2.5; persistence was wrong by 2.
+    assert out.baseline_loss[2] == 4.0 / 2.5
 
 
 def test_a_readout_of_zeros_is_persistence() -> None:

@@ -272,9 +272,9 @@ class Streams:
             except StoreFull:
                 raise
             except Unavailable:
-                if all(waiting.answer.done() for waiting in batch):
-                    raise
                 await asyncio.sleep(PAUSE)
+                # What has been answered with a 503 by now must not be learnt after all.
+                batch = [waiting for waiting in batch if not waiting.answer.done()]
 
     async def _answer_known(self, stream: Stream, batch: list[Waiting]) -> list[Waiting]:
         """Answer the events whose id has an outcome; the others."""

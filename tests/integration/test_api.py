@@ -1,8 +1,10 @@
 """The HTTP interface over a real application and a store in memory."""
 
 import json
+import shutil
 from collections.abc import AsyncIterator
 
+import anyio
 import httpx
 import pytest
 from fastapi import FastAPI
@@ -338,3 +340,10 @@ async def test_openapi_describes_every_body(http: httpx.AsyncClient) -> None:
             assert operation["summary"], path
             if method in ("post", "put"):
                 assert "application/json" in operation["requestBody"]["content"], path
+
+
+@pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not installed (apt install prometheus)")
+async def test_metrics_are_as_prometheus_wants_them(load: httpx.AsyncClient) -> None:
+    page = (await load.get("/metrics")).content
+    checked = await anyio.run_process(["promtool", "check", "metrics"], input=page, check=False)
+    assert (checked.returncode, checked.stderr) == (0, b"")

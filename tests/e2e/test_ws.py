@@ -1,0 +1,104 @@
+"""The WebSocket of a real service: order, pipelining, errors that leave the connection alone, who may connect."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from service.client import Client
+from tests.e2e.processes import RunningService
+
+
+def talk(
+    service: RunningService, stream: str, conversation: Callable[[ClientConnection], Awaitable[Any]], **options: Any
+) -> Any:
+    """The result of a conversation over one connection."""
+
+    async def main() -> Any:
+        url = service.url.replace("http", "ws", 1) + f"/v1/streams/{stream}/ws"
+        async with asyncio.timeout(20), connect(url, proxy=None, **options) as socket:
+            return await conversation(socket)
+
+    return asyncio.run(main())
+
+
+@pytest.fixture
+def stream(shared_service: RunningService, request: pytest.FixtureRequest) -> str:
+    name = "".join(c if c.isalnum() else "-" for c in request.node.name)[:64]
+    with Client(shared_service.url) as client:
+        client.create(name, targets=["y"], units=4)
+    return name
+
+
+def test_a_thousand_messages_at_once_are_answered_in_order(shared_service: RunningService, stream: str) -> None:
+    async def conversation(socket: ClientConnection) -> list[dict[str, Any]]:
+        async def send() -> None:
+            for number in range(1000):
+                await socket.send(json.dumps({"id": f"m{number}", "y": {"y": number % 13}}))
+
+        sending = asyncio.create_task(send())
+        answers = [json.loads(await socket.recv()) for _ in range(1000)]
+        await sending
+        return answers
+
+    answers = talk(shared_service, stream, conversation)
+    assert [(answer["id"], answer["version"]) for answer in answers] == [(f"m{i}", i + 1) for i in range(1000)]
+
+
+def test_bad_messages_are_answered_in_place_and_change_nothing(shared_service: RunningService, stream: str) -> None:
+    messages: list[str | bytes] = [
+        '{"y":{"y":1}}',
+        "{",
+        '{"y":{"y":NaN}}',
+        b'{"y":{"y":1}}',
+        '{"y":{"z":1}}',
+        '{"y":{"y":"1"}}',
+        '{"y":{"y":2}}',
+    ]
+
+    async def conversation(socket: ClientConnection) -> list[int]:
+        for message in messages:
+            await socket.send(message)
+        answers = [json.loads(await socket.recv()) for _ in messages]
+        return [answer.get("version") or answer["status"] for answer in answers]
+
+    assert talk(shared_service, stream, conversation) == [1, 400, 422, 400, 422, 422, 2]
+    with Client(shared_service.url) as client:
+        assert client.status(stream).version == 2
+
+
+@pytest.mark.parametrize(("name", "kind"), [("nobody", "unknown-stream"), ("a%7Bb%7D", "not-found")])
+def test_a_stream_that_is_not_there(shared_service: RunningService, name: str, kind: str) -> None:
+    async def conversation(socket: ClientConnection) -> tuple[str, int | None]:
+        problem = json.loads(await socket.recv())
+        with pytest.raises(ConnectionClosed):
+            await socket.recv()
+        return problem["type"], socket.close_code
+
+    found = talk(shared_service, name, conversation)
+    assert found == (f"urn:nobacktrack:problem:{kind}", 1008)
+
+
+def test_a_message_that_is_too_large_ends_the_connection(shared_service: RunningService, stream: str) -> None:
+    async def conversation(socket: ClientConnection) -> int | None:
+        await socket.send("x" * 70_000)
+        with pytest.raises(ConnectionClosed):
+            await socket.recv()
+        return socket.close_code
+
+    assert talk(shared_service, stream, conversation) == 1009
+
+
+def test_pages_of_other_sites_may_not_connect(shared_service: RunningService, stream: str) -> None:
+    async def conversation(socket: ClientConnection) -> int:
+        await socket.send('{"y":{"y":1}}')
+        return int(json.loads(await socket.recv())["version"])
+
+    with pytest.raises(InvalidStatus) as refused:
+        talk(shared_service, stream, conversation, origin="https://elsewhere.example")
+    assert refused.value.response.status_code == 403
+    assert talk(shared_service, stream, conversation, origin=shared_service.url) == 1

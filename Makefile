@@ -9,10 +9,10 @@ PROJECT = $(PIP) install --no-deps --no-build-isolation --editable .
 COMPILE = pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate $(ARGS)
 
 .NOTPARALLEL:
-.PHONY: help run serve test lint format bench lock clean
+.PHONY: help run serve test lint format bench bench-learning lock clean
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
 
 run: .venv/.run ## Start the service on 127.0.0.1:8000, feed it this machine's own load, show what it predicts
 	@exec .venv/bin/nobacktrack demo $(ARGS)
@@ -32,6 +32,9 @@ format: .venv/.dev ## Mend what lint can mend by itself
 
 bench: .venv/.dev ## Speed: each benchmark prints a ratio and the claim it guards
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 .venv/bin/python -m pytest --capture=no tests/bench $(ARGS)
+
+bench-learning: .venv/.dev ## How well it learns, in a quarter of an hour: writes tests/bench/LEARNING.md
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 .venv/bin/python -m tests.bench.learning $(ARGS)
 
 lock: ## Write the lock files anew from pyproject.toml; ARGS=--upgrade takes the newest versions
 	@uv=.venv/bin/uv; [ -x $$uv ] || uv=$$(command -v uv) || \

@@ -10,12 +10,14 @@
 from model.codec import DamagedState, OtherFormat, from_bytes, to_bytes
 from model.config import Config, ConfigError
 from model.learner import Forecast, Learner
+from model.outcome import SHRUNK, SKIPPED, Outcomes
 from model.scaling import LARGEST
-from model.step import Outcomes
 from model.warm import warm_up
 
 __all__ = [
     "LARGEST",
+    "SHRUNK",
+    "SKIPPED",
     "Config",
     "ConfigError",
     "DamagedState",

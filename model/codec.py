@@ -15,7 +15,8 @@ import zlib
 import numpy as np
 
 from model.config import Config, ConfigError
-from model.learner import Learner, initial
+from model.initial import initial
+from model.learner import Learner
 from model.state import State, arrays
 
 MAGIC = b"NBTLRN\r\n"

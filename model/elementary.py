@@ -1,4 +1,4 @@
-"""exp, tanh, the logistic function and log from +, -, ×, ÷ alone, in a fixed order.
+"""exp, tanh, the logistic function, log, sine and cosine from +, -, ×, ÷ alone, in a fixed order.
 
 The functions of a C library differ in their last bits between libraries and processors; these do not, so the
 same events give the same parameters on every machine. All are float64 in and out, and within 4 units in the last
@@ -75,3 +75,16 @@ def log(x: float) -> float:
     for i in range(21, 0, -2):
         series = series * square + 1.0 / i
     return k * _LN2_HIGH + (k * _LN2_LOW + 2.0 * s * series)
+
+
+@compiled
+def wave(turns: float) -> tuple[float, float]:
+    """(sin 2πx, cos 2πx) for |x| < 2**52, by their series on half a turn; exact to 2**-50 of 1."""
+    x = turns - math.floor(turns + 0.5)
+    angle = 6.283185307179586 * x
+    square = angle * angle
+    sine, cosine = 1.0, 1.0
+    for i in range(28, 1, -2):
+        cosine = 1.0 - cosine * square / (i * (i - 1))
+        sine = 1.0 - sine * square / (i * (i + 1))
+    return angle * sine, cosine

@@ -6,14 +6,12 @@ from typing import NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from model import signs, step
-from model.cells import GATES, spread_rates
+from model import step
 from model.config import Config
-from model.intervals import MISCOVERAGE, WINDOW
-from model.readout import PRIOR
+from model.initial import initial
+from model.outcome import Outcomes, outcomes, rules
 from model.scaling import LARGEST, fits
-from model.state import Intervals, Network, Readout, Scales, State, Tangent, aligned, arrays, copy
-from model.step import Outcomes
+from model.state import State, arrays, copy
 from model.types import Float64
 
 
@@ -33,14 +31,14 @@ class Learner:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self._rules = step.rules(config)
+        self._rules = rules(config)
         self._state = initial(config)
 
     @classmethod
     def from_state(cls, config: Config, state: State) -> Self:
         """A learner that goes on from `state`, which it owns from then on."""
         learner = cls.__new__(cls)
-        learner.config, learner._rules, learner._state = config, step.rules(config), state
+        learner.config, learner._rules, learner._state = config, rules(config), state
         return learner
 
     @property
@@ -61,7 +59,7 @@ class Learner:
     def observe(self, y: npt.ArrayLike, x: npt.ArrayLike | None = None, time: float | None = None) -> Outcomes:
         """Predict, score and learn one event; y (q,) with NaN = missing, x (inputs,), time in seconds since the epoch.
 
-        The fields of the outcome lose their leading axis: `version` is a number, `prediction` (q,).
+        The fields of the outcome lose their leading axis: `version` is a number, `prediction` (o,).
         """
         many = self.observe_many(
             np.atleast_1d(np.asarray(y, np.float64))[None],
@@ -77,24 +75,29 @@ class Learner:
 
         Raises ValueError, with nothing learnt, for a wrong shape, an infinite value or one beyond ±1e100.
         """
-        targets = self._matrix("Y", Y, len(self.config.targets))
+        targets = self._targets(Y)
         inputs = self._inputs(X, len(targets))
-        del times  # the configurations of today read no clock
-        out = step.outcomes(len(targets), len(self.config.targets))
-        step.observe(self._state, self._rules, targets, inputs, out)
+        out = outcomes(len(targets), self.config)
+        step.observe(self._state, self._rules, targets, inputs, self._times(times, len(targets)), out)
         return out
 
-    def forecast(self, horizon: int, X: npt.ArrayLike | None = None) -> Forecast:
+    def forecast(
+        self, horizon: int, X: npt.ArrayLike | None = None, times: npt.ArrayLike | None = None
+    ) -> Forecast:
         """Predict the next `horizon` events, given the inputs X (horizon, inputs) where there are any.
 
-        Changes nothing. Raises ValueError for a horizon below 1 or inputs of the wrong shape.
+        Without times (horizon,) the events are taken to come at the mean interval. Changes nothing. Raises ValueError
+        for a horizon below 1 or inputs of the wrong shape.
         """
         if horizon < 1:
             raise ValueError("horizon must be at least 1")
         inputs = self._inputs(X, horizon)
-        wide = (horizon, len(self.config.targets))
+        wide = (horizon, self.config.outputs)
         result = Forecast(np.empty(wide), np.empty(wide), np.empty(wide))
-        step.forecast(self._state, inputs, *result)
+        clock = self._state.scales.clock
+        if times is None and clock[2] > 0:
+            times = clock[0] + clock[1] * np.arange(1, horizon + 1)
+        step.forecast(self._state, self._rules, inputs, self._times(times, horizon), *result)
         return result
 
     def digest(self) -> str:
@@ -117,6 +120,22 @@ class Learner:
             raise ValueError(f"every number in {name} must lie within ±{LARGEST:g}")
         return matrix
 
+    def _targets(self, Y: npt.ArrayLike) -> Float64:
+        matrix = self._matrix("Y", Y, len(self.config.targets))
+        if self.config.alphabet is not None:
+            known = matrix[~np.isnan(matrix)]
+            if not np.all((known == np.floor(known)) & (known >= 0) & (known < len(self.config.alphabet))):
+                raise ValueError(f"a symbol must be its index in the alphabet, 0 to {len(self.config.alphabet) - 1}")
+        return matrix
+
+    def _times(self, times: npt.ArrayLike | None, count: int) -> Float64:
+        if times is None:
+            return np.full(count, np.nan)
+        values = np.ascontiguousarray(np.atleast_1d(np.asarray(times, np.float64)))
+        if values.shape != (count,) or not fits(values[None]):
+            raise ValueError(f"times must be {count} numbers within ±{LARGEST:g}")
+        return values
+
     def _inputs(self, X: npt.ArrayLike | None, count: int) -> Float64:
         names = self.config.inputs
         if X is None:
@@ -127,56 +146,3 @@ class Learner:
         if len(matrix) != count:
             raise ValueError(f"X must have {count} rows")
         return matrix
-
-
-def initial(config: Config) -> State:
-    """The state at version 0; every number follows from the configuration."""
-    real = np.dtype(config.dtype)
-    n, m, q, x = config.units, config.network_inputs, len(config.targets), len(config.inputs)
-    k, K = n + m + 1, GATES[config.cell] * n
-    adam = (k, K) if config.optimiser == "adam" and config.estimator != "frozen" else (0, 0)
-    rank_one, exact = config.estimator == "nobacktrack", config.estimator == "rtrl"
-    W = aligned((k, K), real)
-    signs.fill_weights(W, n, config.gain, config.seed)
-    rates = np.empty(n)
-    spread_rates(rates, float(config.time_constants[0]), float(config.time_constants[1]))
-    return State(
-        clock=np.zeros(2, np.int64),
-        network=Network(
-            W=W,
-            m1=aligned(adam, real),
-            m2=aligned(adam, real),
-            h=np.zeros(n, real),
-            p=aligned((K,), real, 1536),
-            rates=rates,
-            powers=np.ones(2),
-        ),
-        tangent=Tangent(
-            v=np.zeros(n * rank_one, real),
-            w=aligned((k, K) if rank_one else (0, 0), real),
-            q=aligned((K * rank_one,), real, 2560),
-            w_norm=np.zeros(1),
-            J=np.zeros((n, k, K) if exact else (0, 0, 0), real),
-        ),
-        readout=Readout(V=np.zeros((k, q)), P=PRIOR * np.eye(k)),
-        scales=Scales(
-            seen=np.zeros(q, np.int64),
-            last=np.zeros(q),
-            mean=np.zeros(q),
-            variance=np.zeros(q),
-            change=np.zeros(q),
-            fed=np.zeros(3 * q),
-            value=np.zeros(q),
-            x_seen=np.zeros(x, np.int64),
-            x_mean=np.zeros(x),
-            x_variance=np.zeros(x),
-        ),
-        intervals=Intervals(
-            seen=np.zeros(q, np.int64),
-            ring=np.zeros((q, WINDOW)),
-            ordered=np.zeros((q, WINDOW)),
-            level=np.full(q, MISCOVERAGE),
-        ),
-    )
-
-

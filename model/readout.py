@@ -53,6 +53,15 @@ def condition(P: Float64, phi: Float64, kappa: Float64, forgetting: float) -> No
 
 
 @compiled
+def value(V: Float64, phi: Float64, target: int) -> float:
+    """ŷ of one target."""
+    total = 0.0
+    for i in range(phi.shape[0]):
+        total += V[i, target] * phi[i]
+    return total
+
+
+@compiled
 def learn(V: Float64, kappa: Float64, target: int, error: float) -> None:
     """V ← V - κ(ŷ - y) for one target; V (p, q), kappa (p,)."""
     for i in range(kappa.shape[0]):

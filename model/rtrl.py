@@ -4,13 +4,18 @@ R. Williams, D. Zipser, *A learning algorithm for continually running fully recu
 O(n²·k·K) an event, O(n·k·K) memory.
 """
 
+import math
+
 from model.jit import compiled
 from model.types import Array
 
 
 @compiled
-def advance(J: Array, W: Array, z: Array, c: Array, D: Array, scratch: Array) -> None:
-    """J ← A J + Σ_i e_i ⊗ F_i, A_il = c_i 1{i=l} + Σ_g D_gi W_l,gi. Shapes J, scratch (n, k, K); W (k, K); z (k,)."""
+def advance(J: Array, W: Array, z: Array, c: Array, D: Array, ranges: tuple[int, ...], scratch: Array) -> None:
+    """J ← A J + Σ_i e_i ⊗ F_i, A_il = c_i 1{i=l} + Σ_g D_gi W_l,gi. Shapes J, scratch (n, k, K); W (k, K); z (k,).
+
+    `ranges` of `cells.columns`: where a row feeds a gate not at all, there is no parameter and J stays 0.
+    """
     n, k, K = J.shape
     for i in range(n):
         for j in range(k):
@@ -24,12 +29,24 @@ def advance(J: Array, W: Array, z: Array, c: Array, D: Array, scratch: Array) ->
                 for row in range(K):
                     scratch[i, j, row] += slope * J[unit, j, row]
         for j in range(k):
+            lo, hi = (ranges[0], ranges[1]) if j < n else (ranges[2], ranges[3])
             for row in range(i, K, n):
-                scratch[i, j, row] += D[row] * z[j]
+                if lo <= row < hi:
+                    scratch[i, j, row] += D[row] * z[j]
     for i in range(n):
         for j in range(k):
             for row in range(K):
                 J[i, j, row] = scratch[i, j, row]
+
+
+@compiled
+def largest(J: Array) -> float:
+    """The largest magnitude in J; infinite when one is not a number."""
+    found = 0.0
+    for value in J.flat:
+        if not (abs(value) <= found):
+            found = abs(value) if value == value else math.inf
+    return float(found)
 
 
 @compiled

@@ -1,7 +1,7 @@
 """Everything that the next event needs, as named arrays; nothing else is kept.
 
 Shapes: n units, K = G·n pre-activations, m network inputs, k = n+m+1 rows, p = n+m+1 features of the readout, q
-targets, x inputs, R the length of the residual window. `real` is the configuration's dtype. An array that a
+targets, A symbols, x inputs, H horizons, R rank-one tangents. `real` is the configuration's dtype. An array that a
 configuration has no use for has no elements, so that one compiled kernel serves all configurations.
 """
 
@@ -25,10 +25,12 @@ class Network(NamedTuple):
 
     W: Array
     """(k, K) real: recurrent parameters; rows are hidden units, inputs, bias."""
+    m0: Array
+    """(K,) real: Kalman's mean square of the bias gradients."""
     m1: Array
-    """(k, K) real: Adam's first moment."""
+    """(k, K) real: Adam's first moment; Kalman's mean products with the bias gradient."""
     m2: Array
-    """(k, K) real: Adam's second moment."""
+    """(k, K) real: Adam's second moment; Kalman's mean squares."""
     h: Array
     """(n,) real: the state."""
     p: Array
@@ -40,31 +42,59 @@ class Network(NamedTuple):
 
 
 class Tangent(NamedTuple):
-    """An estimate of ∂h/∂W: v ⊗ w, or J exactly."""
+    """An estimate of ∂h/∂W: R rank-one pairs v ⊗ w, with the traces S beside them or not; or J exactly."""
 
     v: Array
-    """(n,) real."""
+    """(R, n) real."""
     w: Array
-    """(k, K) real."""
+    """(k, R, K) real."""
     q: Array
-    """(K,) real: Wᵀv over the hidden rows, ready for the next event."""
+    """(R, K) real: Wᵀv over the hidden rows, ready for the next event."""
     w_norm: Float64
-    """(1,): root of the expected |w|² given the tangent's past (see `tangent.weigh`)."""
+    """(R,): root of the expected |w|² given the tangent's past (see `tangent.weigh`)."""
+    S: Array
+    """(k, K) real: own-unit traces."""
+    x: Array
+    """(R, n) real: signs times ρ with which the traces enter v ⊗ w at the next event."""
+    W_x: Array
+    """(R, K) real: Wᵀx over the hidden rows, ready for the next event."""
+    rho: Float64
+    """(n,): ρ of each unit's trace; positive."""
+    sizes: Float64
+    """(n,): bound on |S_i| of each unit."""
+    trust: Float64
+    """(2,): running means behind λ (see `traces.trust`)."""
     J: Array
     """(n, k, K) real: exact influence."""
 
 
 class Readout(NamedTuple):
-    """The linear readout and its covariance."""
+    """The linear readout. One head for each step ahead of a regression, or one softmax over symbols."""
 
     V: Float64
-    """(p, q)."""
+    """(H, p, o): o = q targets, or A symbols (H = 1)."""
     P: Float64
-    """(p, p), symmetric to the last bit."""
+    """(p, p), symmetric to the last bit: covariance of recursive least squares."""
+    M1: Float64
+    """(p, A): Adam's first moment of a softmax readout."""
+    M2: Float64
+    """(p, A): Adam's second moment."""
+    powers: Float64
+    """(2,): β₁ᵗ and β₂ᵗ."""
+    ring_phi: Float64
+    """(H-1, p): features of the newest events, for heads whose label is still to come; row = version mod (H-1)."""
+    ring_kappa: Float64
+    """(H-1, p): their gains; 0 where nothing was learnt from the event."""
+    ring_last: Float64
+    """(H-1, q): the newest values before them."""
+    ring_seen: Int64
+    """(H-1, q): how many values had been seen by then."""
+    ring_ahead: Float64
+    """(H-1, H-1, q): what the heads forecast then."""
 
 
 class Scales(NamedTuple):
-    """Running statistics of the targets and inputs, and what the network is fed next."""
+    """Running statistics of targets, inputs and time, and what the network is fed next."""
 
     seen: Int64
     """(q,): values seen of each target."""
@@ -76,29 +106,34 @@ class Scales(NamedTuple):
     """(q,): running variance of the values."""
     change: Float64
     """(q,): running mean square of the changes."""
-    fed: Float64
-    """(3·q,): level, change and missing flag of each target, as the network reads them at the next event."""
     value: Float64
-    """(q,): the value behind `fed`: the newest, or its prediction where it was missing."""
+    """(q,): the newest value, or its prediction where it was missing."""
+    fed: Float64
+    """(f,): what the network reads of the past at the next event: level, change and missing flag of each target; or one
+    number a symbol and a missing flag."""
     x_seen: Int64
     """(x,): values seen of each input."""
     x_mean: Float64
     """(x,)."""
     x_variance: Float64
     """(x,)."""
+    counts: Float64
+    """(A,): occurrences of each symbol."""
+    clock: Float64
+    """(3,): time of the newest event that had one, running mean of the intervals, intervals seen."""
 
 
 class Intervals(NamedTuple):
-    """The newest absolute errors of each target, in units of its scale."""
+    """The newest absolute errors of each head and target, in units of its scale."""
 
     seen: Int64
-    """(q,): errors seen."""
+    """(H, q): errors seen."""
     ring: Float64
-    """(q, R): in order of time, the oldest overwritten first."""
+    """(H, q, window): in order of time, the oldest overwritten first."""
     ordered: Float64
-    """(q, R): the same, ascending."""
+    """(H, q, window): the same, ascending."""
     level: Float64
-    """(q,): the level α that the interval aims at now."""
+    """(H, q): the level α that the interval aims at now."""
 
 
 class State(NamedTuple):

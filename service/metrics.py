@@ -7,13 +7,16 @@ against persistence over that window.
 import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from model import Outcomes
+from model import SHRUNK, SKIPPED, Outcomes
 
 SECONDS = (
     50e-6, 100e-6, 200e-6, 350e-6, 500e-6, 750e-6, 1e-3, 1.5e-3, 2e-3, 3.5e-3, 5e-3, 10e-3, 20e-3, 50e-3, 0.1, 0.2, 0.5,
     1.0, 2.0,
 )
 """Bucket bounds in seconds: an update takes microseconds, a commit to a disk milliseconds."""
+
+GUARDS = {SHRUNK: "shrunk", SKIPPED: "skipped"}
+"""Label of each bit of `Outcomes.guarded`."""
 
 OTHER = "other"
 """The label shared by the streams beyond the first `metric_streams`."""
@@ -60,7 +63,7 @@ class Metrics:
             "nobacktrack_refused", "Requests and events refused, by the error's type.", ["type"], registry=r
         )
         self.guards = Counter(
-            "nobacktrack_guards", "Times a guard of the learner acted: `tangent` shrunk to its bound.",
+            "nobacktrack_guards", "Times a guard acted: tangent `shrunk` to its bound, or step `skipped`.",
             ["guard"], registry=r,
         )
         self.update_seconds = Histogram(
@@ -109,7 +112,8 @@ class Metrics:
         self.scored.labels(label).inc(int(scored.sum()))
         self.loss.labels(label).inc(float(outcomes.loss[scored].sum()))
         self.baseline_loss.labels(label).inc(float(outcomes.baseline_loss[scored].sum()))
-        self.guards.labels("tangent").inc(int(outcomes.guarded.sum()))
+        for bit, guard in GUARDS.items():
+            self.guards.labels(guard).inc(int(np.count_nonzero(outcomes.guarded & bit)))
         self.tangent_norm.labels(label).set(float(outcomes.tangent_norm[-1]))
         self.gradient_norm.labels(label).set(float(outcomes.gradient_norm[-1]))
         for _ in range(count):

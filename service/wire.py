@@ -71,7 +71,8 @@ class OutcomeWriter:
 
     def write(self, ids: Sequence[str | None], outcomes: Outcomes) -> list[bytes]:
         """One JSON object an event."""
-        rows = zip(ids, *(field.tolist() for field in outcomes[:8]), strict=True)
+        fields = (*outcomes[:7], outcomes.next)
+        rows = zip(ids, *(field.tolist() for field in fields), strict=True)
         return [self._one(*row).encode() for row in rows]
 
     def _one(

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from model import kernels
+from model.cells import LEAKY, columns
 from model.state import aligned
 from tests.bench.timing import best_of, report
 
@@ -31,31 +32,40 @@ class Step:
             array[...] = 0.01 * rng.normal(size=shape)
             return array
 
-        self.n, self.W, self.w = n, normal(k, n), normal(k, n)
+        self.n, self.W, self.w, self.S = n, normal(k, n), normal(k, 1, n), normal(k, n)
+        self.ranges = columns(LEAKY, n)
         self.m1, self.m2 = normal(k, n), normal(k, n) ** 2
-        self.z, self.h, self.v = normal(k), normal(n), normal(n)
+        self.z, self.h, self.v = normal(k), normal(n), normal(1, n)
         # As in a learner.
-        self.b, self.e = normal(n, offset=512), normal(n, offset=1024)
-        self.p, self.q = normal(n, offset=1536), normal(n, offset=2560)
+        self.b, self.e = normal(n, offset=512), normal(1, n, offset=1024)
+        self.p, self.q = normal(n, offset=1536), normal(1, n, offset=2560)
+        self.d, self.D, self.own = normal(n, offset=2048), normal(n, offset=3072), normal(n, offset=3584)
         self.s, self.decay, self.eta = 0.01, 0.999, 1e-6
 
     def fused(self) -> None:
         kernels.pass_sgd(
-            self.W, self.w, self.z, self.b, self.e, self.h, self.v, self.p, self.q, self.s, self.decay, self.eta
-        )
+            self.W, self.w, self.z, self.b, self.e, self.h, self.v, self.p, self.q, self.ranges,
+            self.s, self.decay, self.eta,
+        )  # fmt: skip
 
     def fused_adam(self) -> None:
         kernels.pass_adam(
             self.W, self.w, self.m1, self.m2, self.z, self.b, self.e, self.h, self.v, self.p, self.q,
-            self.s, self.decay, self.eta, 1.0,
+            self.ranges, self.s, self.decay, self.eta, 1.0,
+        )  # fmt: skip
+
+    def fused_traces(self) -> None:
+        kernels.pass_traces_adam(
+            self.W, self.S, self.m1, self.m2, self.z, self.b, self.d, self.own, self.D, self.h, self.p, self.ranges,
+            self.eta, 1.0,
         )  # fmt: skip
 
     def numpy(self) -> None:
-        eta, s, decay = np.float32(self.eta), np.float32(self.s), np.float32(self.decay)
-        self.W -= eta * (s * self.w + np.outer(self.z, self.b))
-        self.w = decay * self.w + np.outer(self.z, self.e)
+        eta, s, decay, w = np.float32(self.eta), np.float32(self.s), np.float32(self.decay), self.w[:, 0]
+        self.W -= eta * (np.outer(self.z, self.b) + s * w)
+        self.w[:, 0] = decay * w + np.outer(self.z, self.e)
         self.p = self.W[: self.n].T @ self.h
-        self.q = self.W[: self.n].T @ self.v
+        self.q = (self.W[: self.n].T @ self.v[0])[None]
 
     def scaling(self, *arrays: np.ndarray) -> Callable[[], None]:
         factor = np.float32(1.0000001)
@@ -92,3 +102,10 @@ def test_adam_against_memory() -> None:
     seconds = best_of({"fused": step.fused_adam, "scaling": twin.scaling(twin.W, twin.w, twin.m1, twin.m2)})
     ratio = seconds["fused"] / seconds["scaling"]
     report("1024 units: the pass with Adam over scaling its four arrays in place", ratio, "at most 3", held=ratio <= 3)
+
+
+def test_traces_against_memory() -> None:
+    step, twin = Step(1024), Step(1024)
+    seconds = best_of({"fused": step.fused_traces, "scaling": twin.scaling(twin.W, twin.S, twin.m1, twin.m2)})
+    ratio = seconds["fused"] / seconds["scaling"]
+    report("1024 units: the pass with traces and Adam over scaling its four arrays", ratio, "at most 3", held=ratio <= 3)

@@ -17,15 +17,15 @@ def config(request: pytest.FixtureRequest) -> model.Config:
 
 
 def test_resumed_is_uninterrupted(config: model.Config) -> None:
-    Y, X = stream(config, 800)
+    Y, X, times = stream(config, 800)
     learner = model.Learner(config)
-    learner.observe_many(Y[:300], X[:300])
+    learner.observe_many(Y[:300], X[:300], times[:300])
     blob = model.to_bytes(learner)
     resumed = model.from_bytes(blob)
     assert resumed.digest() == learner.digest()
     assert resumed.config == learner.config
-    learner.observe_many(Y[300:], X[300:])
-    resumed.observe_many(Y[300:], X[300:])
+    learner.observe_many(Y[300:], X[300:], times[300:])
+    resumed.observe_many(Y[300:], X[300:], times[300:])
     assert resumed.digest() == learner.digest()
     assert model.to_bytes(resumed) == model.to_bytes(learner) != blob
 

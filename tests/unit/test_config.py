@@ -33,6 +33,19 @@ from model import Config, ConfigError
         ({"targets": ("a",), "time_constants": (9, 2)}, "time_constants must be in order"),
         ({"targets": ("a",), "time_constants": (0.5, 2)}, "time_constants must be from"),
         ({"targets": ("a",), "estimator": "rtrl", "units": 512}, "use fewer units"),
+        ({"targets": ("a",), "gain": 10**400}, "gain must be from"),
+        ({"targets": ("a",), "rank": 0}, "rank must be a whole number"),
+        ({"targets": ("a",), "residual_weight": 1.5}, "residual_weight must be from"),
+        ({"targets": ("a",), "residual_weight": "auto"}, "rank of at least 2"),
+        ({"targets": ("a",), "residual_weight": "none"}, "residual_weight must be a finite"),
+        ({"targets": ("a",), "horizons": 257}, "horizons must be a whole number"),
+        ({"targets": ("a",), "calendar": ("decade",)}, "calendar may have"),
+        ({"targets": ("a",), "calendar": ("day", "day")}, "each season once"),
+        ({"targets": ("a",), "alphabet": ("x",)}, "2 to 256 different"),
+        ({"targets": ("a",), "alphabet": ("x", "x")}, "2 to 256 different"),
+        ({"targets": ("a",), "alphabet": ("x", 1)}, "each symbol"),
+        ({"targets": ("a", "b"), "alphabet": ("x", "y")}, "one target"),
+        ({"targets": ("a",), "alphabet": ("x", "y"), "horizons": 2}, "one target"),
     ],
 )
 def test_impossible_values_are_refused(values: dict[str, object], message: str) -> None:
@@ -53,12 +66,12 @@ def test_round_trip_and_fingerprint() -> None:
     base = Config(targets=("a",), inputs=("b",))
     assert Config.from_dict(base.to_dict()) == base
     others = {"targets": ("c",), "inputs": (), "units": 65, "time_constants": (1.0, 31.0), "gain": 0.8,
-              "estimator": "frozen", "optimiser": "sgd", "learning_rate": 1e-3, "learning_rate_decay": 0.02,
+              "estimator": "frozen", "optimiser": "sgd", "cell": "gru", "rank": 2, "residual_weight": 0.5, "horizons": 2,
+              "calendar": ("week",), "alphabet": ("x", "y"), "learning_rate": 1e-3, "learning_rate_decay": 0.02,
               "forgetting": 0.999, "seed": 1, "dtype": "float64"}  # fmt: skip
     prints = {Config.from_dict(base.to_dict() | {field: value}).fingerprint() for field, value in others.items()}
     assert len(prints | {base.fingerprint()}) == len(others) + 1
-    fixed = {"cell"}  # one value only, so far
-    assert set(others) | fixed == {field.name for field in dataclasses.fields(Config)}
+    assert set(others) == {field.name for field in dataclasses.fields(Config)}
 
 
 def test_whole_numbers_and_floats_are_one_configuration() -> None:

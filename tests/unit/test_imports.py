@@ -10,8 +10,9 @@ ROOT = Path(__file__).parents[2]
 MODEL = (
     {"types", "jit"},
     {"elementary", "config", "state", "signs", "kernels", "scaling", "intervals", "optim"},
-    {"cells", "readout"},
-    {"tangent", "rtrl"},
+    {"cells", "readout", "symbols", "calendar", "tangent", "rtrl"},
+    {"traces", "outcome"},
+    {"horizons", "initial", "learn"},
     {"step"},
     {"learner"},
     {"codec", "warm"},

@@ -14,13 +14,13 @@ def config(request: pytest.FixtureRequest) -> model.Config:
 
 
 def test_many_is_one_by_one(config: model.Config) -> None:
-    Y, X = stream(config, 200)
+    Y, X, times = stream(config, 200)
     single, bulk, halves = model.Learner(config), model.Learner(config), model.Learner(config)
-    outcomes = bulk.observe_many(Y, X)
-    halves.observe_many(Y[:77], X[:77])
-    halves.observe_many(Y[77:], X[77:])
+    outcomes = bulk.observe_many(Y, X, times)
+    halves.observe_many(Y[:77], X[:77], times[:77])
+    halves.observe_many(Y[77:], X[77:], times[77:])
     for t in range(len(Y)):
-        for field, many in zip(single.observe(Y[t], X[t]), outcomes, strict=True):
+        for field, many in zip(single.observe(Y[t], X[t], times[t]), outcomes, strict=True):
             np.testing.assert_array_equal(field, many[t])
     assert single.digest() == bulk.digest() == halves.digest()
     assert bulk.version == 200
@@ -28,32 +28,41 @@ def test_many_is_one_by_one(config: model.Config) -> None:
 
 
 def test_prediction_is_made_before_the_value_is_used(config: model.Config) -> None:
-    """Changing the value of an event, or anything after it, changes nothing said before it."""
-    Y, X = stream(config, 60)
+    """Changing the value of an event, or anything after it, changes nothing said before it, for any horizon."""
+    Y, X, times = stream(config, 60)
     other = Y.copy()
-    other[40:] += 1000.0
-    one = model.Learner(config).observe_many(Y, X)
-    two = model.Learner(config).observe_many(other, X)
+    other[40:] = np.nan if config.alphabet else other[40:] + 1000.0
+    later = times.copy()
+    later[41:] += 5000.0
+    one = model.Learner(config).observe_many(Y, X, times)
+    two = model.Learner(config).observe_many(other, X, later)
     for field in ("prediction", "lower", "upper"):
         np.testing.assert_array_equal(getattr(one, field)[:41], getattr(two, field)[:41])
-    for field in ("loss", "anomaly", "next"):
+        if not np.isnan(getattr(one, field)).all():
+            assert not np.array_equal(getattr(one, field)[41:], getattr(two, field)[41:], equal_nan=True)
+    for field in ("loss", "anomaly", "ahead"):
         np.testing.assert_array_equal(getattr(one, field)[:40], getattr(two, field)[:40])
 
 
 def test_forecast_changes_nothing_and_begins_with_next(config: model.Config) -> None:
-    Y, X = stream(config, 50)
+    Y, X, times = stream(config, 50)
     learner = model.Learner(config)
-    outcome = learner.observe_many(Y, X)
+    outcome = learner.observe_many(Y, X, times)
     digest = learner.digest()
-    ahead = learner.forecast(5, np.zeros((5, len(config.inputs))))
+    ahead = learner.forecast(9, np.zeros((9, len(config.inputs))))
     assert learner.digest() == digest
-    assert ahead.mean.shape == ahead.lower.shape == ahead.upper.shape == (5, len(config.targets))
+    assert ahead.mean.shape == ahead.lower.shape == ahead.upper.shape == (9, config.outputs)
     assert np.isfinite(ahead.mean).all()
-    assert (ahead.lower <= ahead.mean).all()
-    assert (ahead.mean <= ahead.upper).all()
+    if config.alphabet:
+        np.testing.assert_allclose(ahead.mean.sum(axis=1), 1.0, rtol=1e-12)
+    else:
+        assert (ahead.lower <= ahead.mean).all()
+        assert (ahead.mean <= ahead.upper).all()
     if not config.inputs:
-        np.testing.assert_array_equal(ahead.mean[0], outcome.next[-1])
-        after = learner.observe(Y[0])
+        # Every horizon's own readout says what the outcome said; after that the network runs ahead.
+        np.testing.assert_array_equal(ahead.mean[: config.horizons], outcome.ahead[-1])
+        clock = learner.state.scales.clock
+        after = learner.observe(Y[0], time=clock[0] + clock[1])
         np.testing.assert_array_equal(after.prediction, ahead.mean[0])
         np.testing.assert_array_equal(after.lower, ahead.lower[0])
 
@@ -83,7 +92,7 @@ def test_a_constant_stream_is_predicted_exactly_for_ever() -> None:
 
 @pytest.mark.parametrize("jump", [1e6, -1e100, 1e-300])
 def test_a_jump_of_any_size_leaves_a_finite_learner_that_goes_on(jump: float) -> None:
-    Y, _ = stream(model.Config(targets=("y",)), 400)
+    Y, _, _ = stream(model.Config(targets=("y",)), 400)
     Y[200, 0] = jump
     learner = model.Learner(model.Config(targets=("y",), units=8))
     out = learner.observe_many(Y)
@@ -131,7 +140,7 @@ def test_what_does_not_fit_is_refused_and_changes_nothing(Y: object, X: object) 
 
 
 def test_a_copy_shares_nothing(config: model.Config) -> None:
-    Y, X = stream(config, 20)
+    Y, X, _ = stream(config, 20)
     learner = model.Learner(config)
     learner.observe_many(Y, X)
     twin = learner.copy()

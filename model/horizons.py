@@ -1,0 +1,70 @@
+"""Readouts of steps beyond the next: each head sees a label only when it exists.
+
+Head h (from 1) predicts from the features φ_s of event s the value y_{s+h}. That value comes h events later, so φ_s
+waits in a ring of H-1 rows, with its gain κ_s: all heads see the same features, later, so the covariance of recursive
+least squares, and the gain, is the same for all and is had once. What was forecast waits beside it, to be judged.
+"""
+
+import math
+
+from model import intervals, readout, scaling
+from model.jit import inner
+from model.outcome import Work
+from model.state import State
+from model.types import Float64
+
+TARGET_CLIP = 4.0
+"""A learning target, in root mean square changes and times √(steps ahead), is cut to ±TARGET_CLIP."""
+
+
+@inner
+def judge(state: State, y: Float64) -> None:
+    """Put the errors of the forecasts of this event, made one to H-1 events before it, into their windows."""
+    kept, scores, scales = state.readout, state.intervals, state.scales
+    rows, version = kept.ring_phi.shape[0], state.clock[0]
+    for h in range(1, min(rows, version) + 1):
+        row = (version - h) % rows
+        for i in range(y.shape[0]):
+            if math.isnan(y[i]) or kept.ring_seen[row, i] < 2 or scales.change[i] <= 0.0:
+                continue
+            error = abs(y[i] - kept.ring_ahead[row, h - 1, i]) / math.sqrt(scales.change[i])
+            seen = scores.seen[h, i]
+            if seen > 0:
+                half = intervals.half_width(scores.ordered[h, i], seen, scores.level[h, i])
+                scores.level[h, i] = intervals.adapt(scores.level[h, i], error > half)
+            intervals.insert(scores.ring[h, i], scores.ordered[h, i], seen, error)
+            scores.seen[h, i] += 1
+
+
+@inner
+def learn(state: State, y: Float64) -> None:
+    """A step of every head whose label this event is."""
+    kept, scales = state.readout, state.scales
+    rows, version = kept.ring_phi.shape[0], state.clock[0]
+    for h in range(1, min(rows, version) + 1):
+        row = (version - h) % rows
+        for i in range(y.shape[0]):
+            if math.isnan(y[i]) or kept.ring_seen[row, i] == 0 or scales.change[i] <= 0.0:
+                continue
+            change = (y[i] - kept.ring_last[row, i]) / math.sqrt(scales.change[i])
+            target = scaling.clip(change, TARGET_CLIP * math.sqrt(h + 1.0))
+            guess = readout.value(kept.V[h], kept.ring_phi[row], i)
+            readout.learn(kept.V[h], kept.ring_kappa[row], i, guess - target)
+
+
+@inner
+def keep(state: State, work: Work) -> None:
+    """Let this event's features, gain and forecasts wait for their labels; before the statistics take the event in."""
+    kept, scales = state.readout, state.scales
+    rows = kept.ring_phi.shape[0]
+    if rows == 0:
+        return
+    row = state.clock[0] % rows
+    for j in range(work.phi.shape[0]):
+        kept.ring_phi[row, j] = work.phi[j]
+        kept.ring_kappa[row, j] = work.kappa[j]
+    for i in range(scales.last.shape[0]):
+        kept.ring_last[row, i] = scales.last[i]
+        kept.ring_seen[row, i] = scales.seen[i]
+        for h in range(rows):
+            kept.ring_ahead[row, h, i] = scales.last[i] + math.sqrt(scales.change[i]) * work.scaled[h + 1, i]

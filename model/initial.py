@@ -1,0 +1,105 @@
+"""The state at version 0; every number follows from the configuration."""
+
+import numpy as np
+
+from model import signs
+from model.cells import set_biases, spread_rates
+from model.config import GATES, Config
+from model.intervals import MISCOVERAGE, WINDOW
+from model.optim import PRIOR_SQUARE
+from model.outcome import CELLS
+from model.readout import PRIOR
+from model.state import Intervals, Network, Readout, Scales, State, Tangent, aligned
+
+
+def initial(config: Config) -> State:
+    """A learner that has seen nothing."""
+    return State(
+        clock=np.zeros(2, np.int64),
+        network=_network(config),
+        tangent=_tangent(config),
+        readout=_readout(config),
+        scales=_scales(config),
+        intervals=_intervals(config),
+    )
+
+
+def _network(config: Config) -> Network:
+    real, n = np.dtype(config.dtype), config.units
+    k, K = n + config.network_inputs + 1, GATES[config.cell] * n
+    adaptive = config.optimiser != "sgd" and config.estimator != "frozen"
+    moments = (k, K) if adaptive else (0, 0)
+    rates = np.empty(n)
+    spread_rates(rates, *config.time_constants)
+    W = aligned((k, K), real)
+    signs.fill_weights(W, n, config.gain, config.seed)
+    set_biases(CELLS.index(config.cell), W, rates)
+    m0, m1, m2 = np.zeros(K * adaptive, real), aligned(moments, real), aligned(moments, real)
+    if config.optimiser == "kalman":
+        m0[:] = m2[:] = PRIOR_SQUARE
+    return Network(W, m0, m1, m2, np.zeros(n, real), aligned((K,), real, 1536), rates, np.ones(2))
+
+
+def _tangent(config: Config) -> Tangent:
+    real, n, R = np.dtype(config.dtype), config.units, config.tangents
+    k, K = n + config.network_inputs + 1, GATES[config.cell] * n
+    traces, exact = config.estimator == "nobacktrack-traces", config.estimator == "rtrl"
+    crossing = R * traces
+    return Tangent(
+        v=np.zeros((R, n), real),
+        w=aligned((k, R, K) if R else (0, 0, 0), real),
+        q=aligned((R, K), real, 2560),
+        w_norm=np.zeros(R),
+        S=aligned((k, K) if traces else (0, 0), real),
+        x=np.zeros((crossing, n), real),
+        W_x=np.zeros((crossing, K), real),
+        rho=np.ones(n * traces),
+        sizes=np.zeros(n * traces),
+        trust=np.zeros(2),
+        J=np.zeros((n, k, K) if exact else (0, 0, 0), real),
+    )
+
+
+def _readout(config: Config) -> Readout:
+    p, o, q, later = config.units + config.network_inputs + 1, config.outputs, len(config.targets), config.horizons - 1
+    symbols = config.alphabet is not None
+    return Readout(
+        V=np.zeros((config.horizons, p, o)),
+        P=PRIOR * np.eye(0 if symbols else p),
+        M1=np.zeros((p, o) if symbols else (0, 0)),
+        M2=np.zeros((p, o) if symbols else (0, 0)),
+        powers=np.ones(2),
+        ring_phi=np.zeros((later, p)),
+        ring_kappa=np.zeros((later, p)),
+        ring_last=np.zeros((later, q)),
+        ring_seen=np.zeros((later, q), np.int64),
+        ring_ahead=np.zeros((later, later, q)),
+    )
+
+
+def _scales(config: Config) -> Scales:
+    q, x = len(config.targets), len(config.inputs)
+    return Scales(
+        seen=np.zeros(q, np.int64),
+        last=np.zeros(q),
+        mean=np.zeros(q),
+        variance=np.zeros(q),
+        change=np.zeros(q),
+        value=np.zeros(q),
+        fed=np.zeros(config.fed_back),
+        x_seen=np.zeros(x, np.int64),
+        x_mean=np.zeros(x),
+        x_variance=np.zeros(x),
+        counts=np.zeros(0 if config.alphabet is None else len(config.alphabet)),
+        clock=np.array([0.0, 0.0, -1.0]),
+    )
+
+
+def _intervals(config: Config) -> Intervals:
+    heads, q = config.horizons, len(config.targets)
+    return Intervals(
+        seen=np.zeros((heads, q), np.int64),
+        ring=np.zeros((heads, q, WINDOW)),
+        ordered=np.zeros((heads, q, WINDOW)),
+        level=np.full((heads, q), MISCOVERAGE),
+    )

@@ -9,6 +9,7 @@
 
 from model.codec import DamagedState, OtherFormat, from_bytes, to_bytes
 from model.config import Config, ConfigError
+from model.diagnosis import Diagnosis, diagnose
 from model.learner import Forecast, Learner
 from model.outcome import SHRUNK, SKIPPED, Outcomes
 from model.scaling import LARGEST
@@ -21,10 +22,12 @@ __all__ = [
     "Config",
     "ConfigError",
     "DamagedState",
+    "Diagnosis",
     "Forecast",
     "Learner",
     "OtherFormat",
     "Outcomes",
+    "diagnose",
     "from_bytes",
     "to_bytes",
     "warm_up",

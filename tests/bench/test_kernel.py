@@ -108,4 +108,4 @@ def test_traces_against_memory() -> None:
     step, twin = Step(1024), Step(1024)
     seconds = best_of({"fused": step.fused_traces, "scaling": twin.scaling(twin.W, twin.S, twin.m1, twin.m2)})
     ratio = seconds["fused"] / seconds["scaling"]
-    report("1024 units: the pass with traces and Adam over scaling its four arrays", ratio, "at most 3", held=ratio <= 3)
+    report("1024 units: the pass with traces and Adam over scaling four arrays", ratio, "at most 3", held=ratio <= 3)

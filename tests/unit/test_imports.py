@@ -15,7 +15,7 @@ MODEL = (
     {"horizons", "initial", "learn"},
     {"step"},
     {"learner"},
-    {"codec", "warm"},
+    {"codec", "warm", "diagnosis"},
     {"__init__"},
 )
 SERVICE = (

@@ -93,7 +93,7 @@ def _ett(results: Results) -> Verdict:
     if best is None:
         return Verdict("ETTh1", claim, NOTHING, None, "")
     measured = f"{results.text('ETTh1', best[0], 'error')} by {best[0]}"
-    why = "the seasons of day and week are given as inputs, not found by the network"
+    why = "the season of the day is given as inputs, not found by the network"
     return Verdict("ETTh1", claim, measured, best[1] <= 0.235, why)
 
 
@@ -146,7 +146,7 @@ CLAIMS: tuple[Callable[[Results], Verdict], ...] = (
     _frozen("Mackey-Glass", "error", CHAOTIC, "learning", "frozen", "learning, κ = 0.3"),
     _frozen("Lorenz", "error", CHAOTIC, "learning", "frozen", "learning, κ = 0.3"),
     _ett,
-    _frozen("ETTh1", "error", "learning beats frozen", "learning, day and week", "frozen, day and week"),
+    _frozen("ETTh1", "error", "learning beats frozen", "learning, calendar", "frozen, calendar"),
     _ett_ahead,
     _nab,
     _cost,

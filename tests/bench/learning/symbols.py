@@ -38,18 +38,16 @@ def _traces(name: str, weight: float | str, rank: int, microseconds: float) -> S
 SUBJECTS = (
     Subject("frozen", fields={"estimator": "frozen"}, microseconds=21),
     Subject("NoBackTrack, rank 1", True, {"estimator": "nobacktrack"}, microseconds=31),
-    Subject("NoBackTrack, rank 16", True, {"estimator": "nobacktrack", "rank": 16}, microseconds=64),
+    Subject("NoBackTrack, rank 8", True, {"estimator": "nobacktrack", "rank": 8}, microseconds=50),
     Subject("UORO, rank 1", True, {"estimator": "uoro"}, microseconds=34),
     _traces("traces, λ = 1, rank 1", 1.0, 1, 36),
-    _traces("traces, λ = 1, rank 16", 1.0, 16, 80),
-    _traces("traces, λ = auto, rank 4", "auto", 4, 46),
+    _traces("traces, λ = auto, rank 2", "auto", 2, 40),
     _traces("traces, λ = 0", 0.0, 1, 32),
     Subject("truncated, 1 step", window=1, microseconds=9),
     Subject("truncated, 4 steps", window=4, microseconds=13),
     Subject("truncated, 16 steps", window=16, microseconds=24),
 )
-SHORTER = ("frozen", "NoBackTrack, rank 1", "traces, λ = 1, rank 1", "traces, λ = auto, rank 4", "traces, λ = 0",
-           "truncated, 4 steps", "truncated, 16 steps")  # fmt: skip
+SHORTER = ("frozen", "NoBackTrack, rank 1", "traces, λ = 0", "truncated, 4 steps", "truncated, 16 steps")
 """The names for the brackets."""
 
 

@@ -15,7 +15,7 @@ SEASONS = np.array([[86_400.0, 2.0], [604_800.0, 1.0]])
 def read(time: float, clock: list[float]) -> list[float]:
     z = np.full(9, np.nan)
     assert calendar.read(z, 1, time, np.array(clock), SEASONS) == 8
-    return z[1:8].tolist()
+    return [float(number) for number in z[1:8]]
 
 
 @pytest.mark.parametrize("turns", [0.0, 0.25, 0.5, 0.123, -0.4, 7.9, 1e6 + 0.3])

@@ -21,10 +21,8 @@ WILD = [
 @pytest.mark.parametrize("more", WILD, ids=lambda more: "-".join(map(str, more.values())))
 def test_a_network_beyond_all_bounds_stays_finite(cell: str, more: dict[str, object]) -> None:
     """Recurrent weights ten times too large, the largest step size, noise with jumps."""
-    config = model.Config(
-        targets=("y",), units=12, cell=cell, gain=10.0, learning_rate=1.0, learning_rate_decay=0.0,
-        time_constants=(1, 1), calendar=(), **more,
-    )  # type: ignore[arg-type]  # fmt: skip
+    wild = {"gain": 10.0, "learning_rate": 1.0, "learning_rate_decay": 0.0, "time_constants": [1, 1]}
+    config = model.Config.from_dict({"targets": ["y"], "units": 12, "cell": cell, "calendar": []} | wild | more)
     Y = np.random.default_rng(0).normal(size=(1500, 1))
     Y[::100] *= 1e6
     learner = model.Learner(config)

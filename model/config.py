@@ -16,7 +16,7 @@ MAX_HORIZONS = 256
 MAX_SYMBOLS = 256
 
 HARMONICS = {"hour": 1, "day": 4, "week": 2, "year": 1}
-"""Sine and cosine pairs of each season. Four for the day: a day's shape is no sine (0.242 → 0.216 on ETTh1)."""
+"""Sine and cosine pairs of each season. Four for the day: a day's shape is no sine."""
 GATES = {"leaky": 1, "gru": 4}
 """G of each cell."""
 
@@ -55,18 +55,26 @@ class Config:
     horizons: int = 1
     """Steps ahead that have a readout of their own, trained on the values themselves; further ones are run ahead."""
     calendar: tuple[Season, ...] = ("day",)
-    """Seasons of which the network reads the phase, from the event's time: `hour`, `day`, `week`, `year`."""
+    """Seasons of which the network reads the phase, from the event's time: `hour`, `day`, `week`, `year`.
+
+    With the day the bundled series are predicted better than without (tests/bench/LEARNING.md, NAB and ETTh1).
+    """
     cell: Cell = "leaky"
-    """Recurrent cell: `leaky` h' = (1-α) h + α tanh(a), or `gru`."""
+    """Recurrent cell: `leaky` h' = (1-α) h + α tanh(a), or `gru`, which counts and holds symbols better
+    but costs four times the parameters."""
     units: int = 64
-    """Hidden units n."""
+    """Hidden units n; the cost of an event is linear in the parameters, so quadratic in n."""
     time_constants: tuple[float, float] = (1.0, 30.0)
     """Shortest and longest time constant of the units at the start, in events, spread log-uniformly; leaky: α = 1/τ."""
     gain: float = 0.9
-    """Scale of the initial recurrent weights, about their spectral radius."""
+    """Scale of the initial recurrent weights, about their spectral radius: just below 1, where a state lasts
+    and does not explode."""
     estimator: Estimator = "nobacktrack-traces"
     """How the gradient of the recurrent weights is had: unbiased by `nobacktrack`, `uoro` or exact `rtrl` (small
-    networks); with own-unit traces, `residual_weight` between biased and unbiased; or not at all, `frozen`."""
+    networks); with own-unit traces, `residual_weight` between biased and unbiased; or not at all, `frozen`.
+
+    Traces beat frozen and every unbiased estimate at one step ahead: see tests/bench/LEARNING.md.
+    """
     rank: int = 1
     """Independent rank-one tangents, averaged."""
     residual_weight: float | Literal["auto"] = 0.0
@@ -76,13 +84,14 @@ class Config:
     learning_rate: float = 1e-3
     """η0 of the step size η_t = η0/(1 + κ√t)."""
     learning_rate_decay: float = 0.1
-    """κ of the step size."""
+    """κ of the step size: a series without noise wants steps that fade (LEARNING.md, Mackey-Glass)."""
     forgetting: float = 0.9995
     """λ of the recursive least squares readout: it averages over about 1/(1-λ) events."""
     seed: int = 0
     """Key of every random draw."""
     dtype: DType = "float32"
-    """Precision of the recurrent parameters and their tangent; the readout is float64 always."""
+    """Precision of the recurrent parameters and their tangent; the readout is float64 always. float32 halves the
+    memory that an event has to read."""
 
     def __post_init__(self) -> None:
         # JSON gives lists, and whole numbers for floats; equal configurations must have equal fingerprints.

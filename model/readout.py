@@ -8,7 +8,7 @@ from model.jit import compiled
 from model.types import Float64
 
 PRIOR = 0.1
-"""Initial P = PRIOR·I: a ridge penalty of 1/PRIOR on V. Of 1, 0.1, 0.01 and 0.001 the best over the bundled series."""
+"""Initial P = PRIOR·I: a ridge penalty of 1/PRIOR on V."""
 LIMIT = 100.0 * PRIOR
 """Variance at which a feature that has long not been excited is started anew."""
 

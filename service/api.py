@@ -1,22 +1,25 @@
 """HTTP: translates requests into calls of `Streams` and its answers into responses; decides nothing."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Annotated, Any
 
 import pydantic_core
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
-from fastapi.responses import StreamingResponse
+from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel, TypeAdapter
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 import model
+from service.batches import Answer
 from service.errors import BadRequest, ServiceError, TooLarge, Unavailable
+from service.kernels import Kernels
 from service.metrics import Metrics
 from service.parsing import parse, parse_object
 from service.schemas import Event, Forecast, ForecastRequest, Outcome, Problem, StreamList, StreamName, StreamStatus
 from service.settings import Settings
-from service.streams import Answer, Streams
+from service.streams import Streams
 
 NDJSON = "application/x-ndjson"
 LINES_AT_ONCE = 512
@@ -24,6 +27,7 @@ LINES_AT_ONCE = 512
 
 Name = Annotated[StreamName, Path(alias="stream", description="Name of the stream.")]
 Horizon = Annotated[int, Query(ge=1, description="Steps ahead.", examples=[24])]
+Detail = Annotated[bool, Query(description="Version and targets of each stream as well.")]
 
 
 def _body(schema: type[BaseModel] | dict[str, Any], **media: Any) -> dict[str, Any]:
@@ -44,8 +48,14 @@ def _services(request: Request) -> tuple[Streams, Metrics, Settings]:
 
 def compiled(request: Request) -> None:
     """Nothing is learnt while the kernels compile: that would stop every other request."""
-    if not request.app.state.compiled.is_set():
-        raise Unavailable("the kernels are being compiled; wait until /readyz answers 200", retry_after=5)
+    kernels: Kernels = request.app.state.kernels
+    kernels.check()
+
+
+def is_bulk(scope: Scope) -> bool:
+    """Whether a request brings events line by line."""
+    kind = Headers(scope=scope).get("content-type", "").partition(";")[0].strip().lower()
+    return scope["method"] == "POST" and scope["path"].endswith("/events") and kind == NDJSON
 
 
 class Conversation(StreamingResponse):
@@ -62,7 +72,7 @@ class Conversation(StreamingResponse):
             return
 
 
-router = APIRouter(prefix="/v1/streams", dependencies=[Depends(compiled)], responses=_problems(422, 503))
+router = APIRouter(prefix="/v1/streams", dependencies=[Depends(compiled)], responses=_problems(403, 422, 503))
 
 
 @router.put(
@@ -80,11 +90,14 @@ async def create(stream: Name, request: Request, response: Response) -> StreamSt
     return status
 
 
-@router.get("", summary="List the streams", response_model=StreamList)
-async def names(request: Request) -> StreamList:
-    """Every stream of the store."""
+@router.get("", summary="List the streams", response_model=StreamList, response_model_exclude_none=True)
+async def names(request: Request, detail: Detail = False) -> StreamList:
+    """Every stream of the store; with `detail`, its version and targets too."""
     streams, _, _ = _services(request)
-    return StreamList(streams=await streams.names())
+    if not detail:
+        return StreamList(streams=await streams.names())
+    heads = await streams.heads()
+    return StreamList(streams=[head.name for head in heads], heads=heads)
 
 
 @router.get("/{stream}", summary="Look at a stream", response_model=StreamStatus, responses=_problems(404))
@@ -115,7 +128,7 @@ async def observe(stream: Name, request: Request) -> Response:
     `line`, for each, in order. A line that is refused does not stop the rest.
     """
     streams, _, _ = _services(request)
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() == NDJSON:
+    if is_bulk(request.scope):
         await streams.open(stream)
         return Conversation(_bulk(request, stream), media_type=NDJSON)
     [answer] = await streams.observe(stream, [parse(Event, await request.body())])
@@ -140,32 +153,35 @@ async def forecast(stream: Name, request: Request, horizon: Horizon = 1) -> Fore
 )
 async def forecast_with_inputs(stream: Name, request: Request) -> Forecast:
     """One step for each object of `x`, the inputs that will be; changes nothing."""
-    streams, _, _ = _services(request)
-    future = parse(ForecastRequest, await request.body())
+    streams, _, settings = _services(request)
+    body = await request.body()
+    # Each step is an object, and no name has a brace: too many are refused before they are read.
+    if body.count(b"{") > settings.max_horizon + 1:
+        raise TooLarge(f"at most {settings.max_horizon} steps can be asked for", field="x")
+    future = parse(ForecastRequest, body)
     return await streams.forecast(stream, len(future.x), future)
 
 
 async def _bulk(request: Request, name: str) -> AsyncIterator[bytes]:
     """Answers, a line each. After an outage nothing more is learnt, so that the order of events has no hole."""
     streams, metrics, settings = _services(request)
-    line_number, outage = 0, None
+    outage = None
     async for lines in _lines(request, settings.max_body):
-        parsed: list[Event | ServiceError] = [_event(line) for line in lines]
+        parsed: list[tuple[int, Event | ServiceError]] = [(number, _event(line)) for number, line in lines]
         answers: list[Answer] = []
         if outage is None:
             try:
-                answers = await streams.observe(name, [event for event in parsed if isinstance(event, Event)])
+                answers = await streams.observe(name, [event for _, event in parsed if isinstance(event, Event)])
             except ServiceError as error:
                 outage = error
         learnt = iter(answers)
         written: list[bytes] = []
-        for event in parsed:
-            line_number += 1
+        for number, event in parsed:
             answer = event if isinstance(event, ServiceError) else next(learnt, outage)
             assert answer is not None, "there is an answer for every event unless there was an outage"
             if isinstance(answer, Unavailable):
                 outage = answer
-            written.append(encode(answer, metrics, line=line_number))
+            written.append(encode(answer, metrics, line=number))
         yield b"\n".join([*written, b""])
 
 
@@ -178,18 +194,19 @@ def _event(line: bytes | ServiceError) -> Event | ServiceError:
         return error
 
 
-async def _lines(request: Request, limit: int) -> AsyncIterator[list[bytes | ServiceError]]:
-    """Lines of a body as they come in, empty ones left out; a line above the limit becomes an error."""
-    rest, too_long = b"", False
-    lines: list[bytes | ServiceError] = []
+async def _lines(request: Request, limit: int) -> AsyncIterator[list[tuple[int, bytes | ServiceError]]]:
+    """Numbered lines of a body as they come in, blank ones left out; a line above the limit becomes an error."""
+    rest, too_long, number = b"", False, 0
+    lines: list[tuple[int, bytes | ServiceError]] = []
     async for chunk in request.stream():
         *whole, rest = (rest + chunk).split(b"\n")
         for line in whole:
+            number += 1
             if too_long or len(line) > limit:
-                lines.append(TooLarge(f"a line may have at most {limit} bytes"))
+                lines.append((number, TooLarge(f"a line may have at most {limit} bytes")))
                 too_long = False
             elif line.strip():
-                lines.append(line)
+                lines.append((number, line))
             if len(lines) == LINES_AT_ONCE:
                 yield lines
                 lines = []
@@ -199,7 +216,16 @@ async def _lines(request: Request, limit: int) -> AsyncIterator[list[bytes | Ser
             yield lines
             lines = []
     if too_long or rest.strip():
-        yield [TooLarge(f"a line may have at most {limit} bytes") if too_long else rest]
+        yield [(number + 1, TooLarge(f"a line may have at most {limit} bytes") if too_long else rest)]
+
+
+def problem_response(error: ServiceError, metrics: Metrics, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """An error as a response of its own."""
+    metrics.refused.labels(error.slug()).inc()
+    retry = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
+    return JSONResponse(
+        error.problem(), error.status, {**(headers or {}), **retry}, media_type="application/problem+json"
+    )
 
 
 def encode(answer: Answer, metrics: Metrics, **more: object) -> bytes:
@@ -208,5 +234,3 @@ def encode(answer: Answer, metrics: Metrics, **more: object) -> bytes:
         return answer
     metrics.refused.labels(answer.slug()).inc()
     return pydantic_core.to_json(answer.problem() | more)
-
-

@@ -133,11 +133,11 @@ def streams(url: Url = None, as_json: Json = False) -> None:
     """List the streams of a service, and how many events each has learnt."""
     settings = _settings()
     with Client(url or f"http://{settings.host}:{settings.port}") as client:
-        found = [client.status(name) for name in client.streams()]
+        found = client.heads()
     table = Table("stream", "version", "targets")
-    for status in found:
-        table.add_row(status.name, str(status.version), ", ".join(status.config.get("targets", [])))
-    _print(as_json, {"streams": [{"name": status.name, "version": status.version} for status in found]}, table)
+    for head in found:
+        table.add_row(head.name, str(head.version), ", ".join(head.targets))
+    _print(as_json, {"streams": [{"name": head.name, "version": head.version} for head in found]}, table)
 
 
 def _settings(**given: Any) -> Settings:

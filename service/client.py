@@ -25,7 +25,17 @@ from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as open_websocket
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
-from service.schemas import Event, Forecast, ForecastRequest, Outcome, Problem, StreamList, StreamStatus, Value
+from service.schemas import (
+    Event,
+    Forecast,
+    ForecastRequest,
+    Outcome,
+    Problem,
+    StreamHead,
+    StreamList,
+    StreamStatus,
+    Value,
+)  # fmt: skip
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 CHUNK_EVENTS = 1000
@@ -103,6 +113,10 @@ class Client:
     def streams(self) -> list[str]:
         """Names of all streams."""
         return self._ask(StreamList, "GET", "/v1/streams").streams
+
+    def heads(self) -> list[StreamHead]:
+        """All streams with their versions and targets."""
+        return self._ask(StreamList, "GET", "/v1/streams", params={"detail": True}).heads or []
 
     def delete(self, stream: str) -> None:
         """Remove a stream and everything that it has learnt."""

@@ -8,8 +8,10 @@ import asyncio
 import contextlib
 import fcntl
 import importlib
+import logging
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -18,6 +20,8 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
+logger = logging.getLogger(__name__)
+
 SOCKET_PATH_BYTES = 104
 """What the address of a unix socket holds, with its final zero, on every system we know; Linux has 108."""
 READY_SECONDS = 60.0
@@ -25,6 +29,14 @@ READY_SECONDS = 60.0
 STOP_SECONDS = 5.0
 """How long the server may take to write the last of its log before it is killed."""
 POLL_SECONDS = 0.01
+WATCH_SECONDS = 0.1
+"""Between two looks at whether the server still runs."""
+QUICK_SECONDS = 30.0
+"""A server that lives shorter than this has died quickly;"""
+QUICK_DEATHS = 5
+"""after so many in a row nobody starts it again."""
+BACK_OFF_SECONDS = 0.25
+"""Pause after the second quick death; twice as long after each further one."""
 
 # Becomes the server, after asking the kernel for a SIGTERM when our thread ends. A program of its own, because between
 # fork and exec of a process with threads hardly anything is safe. The parent may have died before it asked.
@@ -50,7 +62,7 @@ class EmbeddedServer:
     Start it from a thread that lives as long as it should, the main thread as a rule: on Linux the kernel stops the
     server when that thread ends. Elsewhere a server outlives a parent that is killed, and keeps its directory.
 
-    `async with EmbeddedServer(...) as url` starts and stops it.
+    `async with EmbeddedServer(...) as url` starts and stops it; while `keep` runs, it is started again when it dies.
     """
 
     def __init__(
@@ -62,6 +74,7 @@ class EmbeddedServer:
     ) -> None:
         self._data_dir = data_dir.absolute()
         self._binary = binary
+        self._found = ""
         self._fsync = fsync
         self._patience = patience
         self._lock: int | None = None
@@ -69,6 +82,7 @@ class EmbeddedServer:
         self._short_dir: str | None = None
         self._log_start = 0
         self._process: subprocess.Popen[bytes] | None = None
+        self._started = 0.0
 
     @property
     def url(self) -> str:
@@ -85,11 +99,11 @@ class EmbeddedServer:
     async def start(self) -> None:
         """Start it and return when it answers. Raises EmbeddedError."""
         assert self._lock is None, "started twice"
-        binary = _find(self._binary)
+        self._found = _find(self._binary)
         try:
             self._prepare()
             await self._take()
-            self._spawn(binary)
+            self._spawn()
             await self._ready()
         except OSError as error:
             await self.stop()
@@ -97,6 +111,32 @@ class EmbeddedServer:
         except BaseException:
             await self.stop()
             raise
+
+    async def keep(self) -> None:
+        """Start it again whenever it dies: the directory is ours, and its log has all that it said.
+
+        Cancel this before `stop`. Raises EmbeddedError when it dies again and again.
+        """
+        deaths = 0
+        while self._process is not None:
+            if self._process.poll() is None:
+                await asyncio.sleep(WATCH_SECONDS)
+                continue
+            deaths = deaths + 1 if time.monotonic() - self._started < QUICK_SECONDS else 1
+            if deaths > QUICK_DEATHS:
+                raise EmbeddedError(f"the store's server died {deaths} times in a row: {self._last_words()}")
+            logger.error("the store's server died (%s): starting it again", _end(self._process.returncode))
+            if deaths > 1:
+                await asyncio.sleep(BACK_OFF_SECONDS * 2 ** (deaths - 2))
+            try:
+                self._spawn()
+                await self._ready()
+            except (EmbeddedError, OSError) as error:
+                logger.error("the store's server does not start: %s", error)  # noqa: TRY400 - a line, not our fault
+                self._process.kill()  # nothing where it has ended; what hangs counts as dead
+                await self._ended(self._process)
+            else:
+                logger.warning("the store's server answers again")
 
     async def stop(self) -> None:
         """Let it write the last of its log and end; kill it if it does not. Nothing if it does not run."""
@@ -143,10 +183,10 @@ class EmbeddedServer:
                 return
             await asyncio.sleep(POLL_SECONDS)
 
-    def _spawn(self, binary: str) -> None:
+    def _spawn(self) -> None:
         assert self._lock is not None
         command = [
-            binary,
+            self._found,
             *("--port", "0", "--unixsocket", str(self._socket), "--unixsocketperm", "700"),
             *("--dir", str(self._data_dir), "--save", "", "--appendonly", "yes", "--appendfsync", self._fsync),
             *("--aof-load-truncated", "yes", "--maxmemory-policy", "noeviction", "--daemonize", "no"),
@@ -168,6 +208,7 @@ class EmbeddedServer:
             )
         finally:
             os.close(log)
+        self._started = time.monotonic()
 
     async def _ready(self) -> None:
         assert self._process is not None
@@ -201,6 +242,11 @@ class EmbeddedServer:
                 return False
             await asyncio.sleep(POLL_SECONDS)
         return True
+
+
+def _end(code: int) -> str:
+    """How a process ended, in words."""
+    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
 
 def _find(binary: str | None) -> str:

@@ -4,6 +4,7 @@
     ├── BadRequest                      400   1007   the bytes are not what they should be
     │   ├── BadEvent                    422          an event that cannot belong to this stream
     │   └── BadConfig                   422          a configuration that no learner can have
+    ├── Forbidden                       403   1008   asked by a page of another site, or under another name
     ├── NotFound                        404   1008   no such stream, route or method
     │   ├── UnknownStream
     │   └── MethodNotAllowed            405
@@ -70,6 +71,13 @@ class BadConfig(BadRequest):
     """The configuration is not possible"""
 
     status = 422
+
+
+class Forbidden(ServiceError):
+    """This is not allowed"""
+
+    status = 403
+    close_code = 1008
 
 
 class NotFound(ServiceError):

@@ -7,13 +7,16 @@ refused or unknown commit leaves nothing to undo, and a forecast may read it at 
 import asyncio
 import json
 import logging
+import time
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 
 import model
 from service import log
 from service.errors import Internal, ServiceError, UnknownStream
+from service.kernels import Kernels
 from service.metrics import Metrics
+from service.settings import Settings
 from service.store import Head, Store, Token
 
 logger = logging.getLogger(__name__)
@@ -21,7 +24,9 @@ logger = logging.getLogger(__name__)
 CHAIN = 32
 """Bytes of the chain that precede the learner in a checkpoint."""
 REPLAY_SECONDS = 1.0
-"""A checkpoint is due when learning the events since the last one took longer than this."""
+"""A checkpoint is due when learning the events since the last one took longer than this,"""
+CHECKPOINT_SHARE = 10.0
+"""and longer than this many times what the last checkpoint took."""
 ATTEMPTS = 20
 """How often a head that keeps moving is followed before this replica gives up."""
 
@@ -32,23 +37,38 @@ class HotCopy:
 
     learner: model.Learner
     token: Token
+    nbytes: int
+    """Of the learner; the same for all learners of a stream."""
+
+
+@dataclass(slots=True)
+class Known:
+    """What this process knows of a stream, whether or not its learner is in memory."""
+
+    acknowledged: Token
+    """The newest that the store has acknowledged."""
     checkpoint: int
     """Version of the newest checkpoint."""
-    unsaved_seconds: float
+    unsaved_seconds: float = 0.0
     """Time spent learning since then."""
+    saving_seconds: float = 0.0
+    """What the last checkpoint took."""
 
 
 class HotCopies:
-    """The hot copies of this process, bounded in bytes; the least recently used one goes first."""
+    """The hot copies of this process, bounded in bytes; the least recently used one goes first.
 
-    def __init__(self, store: Store, metrics: Metrics, limit: int, checkpoint_every: int, outcomes_kept: int) -> None:
+    Streams of a precision that `kernels` has not compiled yet are not loaded.
+    """
+
+    def __init__(self, settings: Settings, store: Store, metrics: Metrics, kernels: Kernels | None) -> None:
+        self._settings = settings
         self._store = store
         self._metrics = metrics
-        self._limit = limit
-        self._every = checkpoint_every
-        self._outcomes_kept = outcomes_kept
+        self._kernels = kernels
         self._copies: OrderedDict[str, HotCopy] = OrderedDict()
-        self._acknowledged: dict[str, Token] = {}
+        self._bytes = 0
+        self._known: dict[str, Known] = {}
         self._saving: dict[str, asyncio.Task[None]] = {}
 
     async def get(self, stream: str) -> HotCopy:
@@ -62,129 +82,202 @@ class HotCopies:
     async def refresh(self, stream: str) -> HotCopy:
         """The hot copy at the head that the store has now: the newest it can start from, then the log after it."""
         for _ in range(ATTEMPTS):
+            known = self._known.get(stream)
+            # Before the store is asked: its answer may be older than a commit that is acknowledged meanwhile.
+            seen = None if known is None else known.acknowledged
             head = await self._store.head(stream)
             if head is None:
                 self.forget(stream)
                 raise UnknownStream("create the stream first, with PUT /v1/streams/{stream}")
-            self._check_rewind(stream, head)
+            if seen is not None:
+                self._check_rewind(stream, seen, head)
             copy = self._copies.get(stream)
-            if copy is not None and copy.token == head.token:
+            if copy is not None and _includes(copy.token, head.token):
                 return copy
             copy = await self._follow(stream, copy, head) if copy is not None else None
             if copy is None:
-                copy = await self._follow(stream, await self._from_checkpoint(stream, head), head)
+                copy = await self._follow(stream, await self._load(stream, head), head)
             if copy is not None:
                 self.put(stream, copy)
                 return copy
         raise Internal("the stream's log cannot be followed to its head; see the service's log")
 
-    def put(self, stream: str, copy: HotCopy) -> None:
-        """Replace the hot copy by one that the store has acknowledged; start a checkpoint when one is due."""
+    def put(self, stream: str, copy: HotCopy, seconds: float = 0.0) -> None:
+        """Keep a copy that the store has acknowledged, and that took `seconds` to learn since the one before.
+
+        Starts a checkpoint when one is due. A copy that is older than what was acknowledged is not kept.
+        """
+        known = self._known.get(stream)
+        if known is None or known.acknowledged.epoch != copy.token.epoch:
+            known = self._known[stream] = Known(copy.token, 0)
+        elif copy.token.version < known.acknowledged.version:
+            return
+        known.acknowledged = copy.token
+        known.unsaved_seconds += seconds
+        self._drop(stream)
         self._copies[stream] = copy
-        self._copies.move_to_end(stream)
-        self._acknowledged[stream] = copy.token
-        if copy.token.version - copy.checkpoint >= self._every or copy.unsaved_seconds > REPLAY_SECONDS:
+        self._bytes += copy.nbytes
+        due = max(REPLAY_SECONDS, CHECKPOINT_SHARE * known.saving_seconds)
+        if self._unsaved(stream) >= self._settings.checkpoint_every or known.unsaved_seconds > due:
             self._save(stream)
         self._evict()
 
     def forget(self, stream: str) -> None:
-        """Drop what is known of a stream that is gone."""
-        self._copies.pop(stream, None)
-        self._acknowledged.pop(stream, None)
+        """Drop what is known of a stream that is gone, or may be."""
+        self._drop(stream)
+        self._known.pop(stream, None)
         self._metrics.forget(stream)
         self._show()
 
     async def close(self) -> None:
         """Checkpoint what has events since its last one, so that the next start need not replay them."""
-        for stream, copy in self._copies.items():
-            if copy.token.version > copy.checkpoint:
+        for stream in self._copies:
+            if self._unsaved(stream) > 0:
                 self._save(stream)
         await asyncio.gather(*self._saving.values())
 
-    async def _from_checkpoint(self, stream: str, head: Head) -> HotCopy:
+    async def _load(self, stream: str, head: Head) -> HotCopy:
         """The newest checkpoint that can be read, else the learner of the configuration at version 0."""
+        config = _config(head)
+        if self._kernels is not None:
+            self._kernels.check(config.dtype)
         for version in head.checkpoints:
-            blob = await self._store.read_checkpoint(stream, version)
+            blob = await self._store.read_checkpoint(stream, version) or b""
             try:
-                learner = await asyncio.to_thread(model.from_bytes, (blob or b"")[CHAIN:])
+                learner = await asyncio.to_thread(_unpack, blob)
             except model.DamagedState as damage:
                 logger.warning("checkpoint %d of stream %s is damaged: %s", version, stream, damage)
                 self._metrics.damaged.inc()
                 continue
             except model.OtherFormat as other:
                 raise Internal(f"the stream was written by another version of the service: {other}") from other
-            assert blob is not None  # from_bytes refuses nothing at all
-            return HotCopy(learner, Token(version, head.token.epoch, blob[:CHAIN]), version, 0.0)
-        config = model.Config.from_dict(json.loads(head.config))
-        learner = await asyncio.to_thread(model.Learner, config)  # may compile
-        return HotCopy(learner, Token(0, head.token.epoch, log.genesis(head.token.epoch)), 0, 0.0)
+            token = Token(version, head.token.epoch, blob[:CHAIN])
+            break
+        else:
+            learner = await asyncio.to_thread(model.Learner, config)
+            token = Token(0, head.token.epoch, log.genesis(head.token.epoch))
+        known = self._known.get(stream)
+        if known is None or known.acknowledged.epoch != token.epoch:
+            self._known[stream] = Known(token, token.version)
+        else:
+            known.checkpoint = max(known.checkpoint, token.version)
+        return HotCopy(learner, token, learner.nbytes)
 
     async def _follow(self, stream: str, copy: HotCopy, head: Head) -> HotCopy | None:
         """`copy` after the log's segments up to `head`; None when the log does not lead there."""
-        learner, chain = copy.learner, copy.token.chain
         if copy.token.epoch != head.token.epoch or copy.token.version > head.token.version:
             return None
-        if copy.token.version < head.token.version:
-            learner = learner.copy()
-        for segment in await self._store.segments(stream, copy.token.version):
-            events = log.decode(segment)
+        version, chain = copy.token.version, copy.token.chain
+        batches: list[log.Events] = []
+        for segment in await self._store.segments(stream, version):
+            try:
+                events = log.decode(segment)
+            except log.DamagedLog as damage:
+                logger.error("the log of stream %s is damaged after version %d: %s", stream, version, damage)  # noqa: TRY400
+                raise Internal("the stream's log is damaged; see the service's log") from damage
             if events.last > head.token.version:
                 break
-            if events.first != learner.version + 1:
+            if events.first != version + 1:
                 return None
-            chain = log.link(chain, segment)
-            await asyncio.to_thread(learner.observe_many, events.Y, events.X, events.times)
-        if (learner.version, chain) != (head.token.version, head.token.chain):
+            version, chain = events.last, log.link(chain, segment)
+            batches.append(events)
+        if (version, chain) != (head.token.version, head.token.chain):
             return None
+        if not batches:
+            return copy
+        start = time.perf_counter()
+        learner = await asyncio.to_thread(_replayed, copy.learner, batches)
+        if (known := self._known.get(stream)) is not None:
+            known.unsaved_seconds += time.perf_counter() - start
         return replace(copy, learner=learner, token=head.token)
 
-    def _check_rewind(self, stream: str, head: Head) -> None:
-        """Count a head that is behind what this process has seen acknowledged."""
-        seen = self._acknowledged.get(stream)
-        if seen is not None and seen.epoch == head.token.epoch and head.token.version < seen.version:
-            logger.error(
-                "stream %s went back from version %d to %d: the store lost acknowledged events",
-                stream, seen.version, head.token.version,
-            )  # fmt: skip
-            self._metrics.rewinds.inc()
-            self._copies.pop(stream, None)
-            self._acknowledged[stream] = head.token
+    def _check_rewind(self, stream: str, seen: Token, head: Head) -> None:
+        """Count a head that is behind what was acknowledged before it was asked for; nothing here is valid then."""
+        if seen.epoch != head.token.epoch or head.token.version > seen.version or head.token == seen:
+            return
+        known = self._known.get(stream)
+        if known is None or known.acknowledged.epoch != seen.epoch or known.acknowledged.version < seen.version:
+            return  # somebody else has noticed meanwhile
+        logger.error(
+            "stream %s went back from version %d to %d: the store lost acknowledged events",
+            stream, seen.version, head.token.version,
+        )  # fmt: skip
+        self._metrics.rewinds.inc()
+        self._drop(stream)
+        self._known[stream] = Known(head.token, 0)
+
+    def _unsaved(self, stream: str) -> int:
+        """Events of a hot copy since the newest checkpoint."""
+        return self._copies[stream].token.version - self._known[stream].checkpoint
+
+    def _drop(self, stream: str) -> None:
+        copy = self._copies.pop(stream, None)
+        if copy is not None:
+            self._bytes -= copy.nbytes
 
     def _evict(self) -> None:
-        total = self._show()
-        while total > self._limit and len(self._copies) > 1:
-            stream, copy = next(iter(self._copies.items()))
-            if copy.token.version > copy.checkpoint:
+        while self._bytes > self._settings.hot_bytes and len(self._copies) > 1:
+            stream = next(iter(self._copies))
+            if self._unsaved(stream) > 0:
                 self._save(stream)
-            del self._copies[stream]
-            total = self._show()
+            self._drop(stream)
+        self._show()
 
-    def _show(self) -> int:
-        total = sum(copy.learner.nbytes for copy in self._copies.values())
+    def _show(self) -> None:
         self._metrics.hot.set(len(self._copies))
-        self._metrics.hot_bytes.set(total)
-        return total
+        self._metrics.hot_bytes.set(self._bytes)
 
     def _save(self, stream: str) -> None:
         """Write a checkpoint in the background; one at a time for each stream."""
         if stream not in self._saving:
-            task = asyncio.create_task(self._write(stream, self._copies[stream]))
+            task = asyncio.create_task(self._write(stream, self._copies[stream], self._known[stream]))
             self._saving[stream] = task
             task.add_done_callback(lambda _: self._saving.pop(stream, None))
 
-    async def _write(self, stream: str, copy: HotCopy) -> None:
+    async def _write(self, stream: str, copy: HotCopy, known: Known) -> None:
+        unsaved, start = known.unsaved_seconds, time.perf_counter()
         try:
-            blob = await asyncio.to_thread(model.to_bytes, copy.learner)
-            written = await self._store.write_checkpoint(stream, copy.token, copy.token.chain + blob)
-            await self._store.trim_outcomes(stream, self._outcomes_kept)
+            blob = await asyncio.to_thread(_pack, copy)
+            written = await self._store.write_checkpoint(stream, copy.token, blob)
+            await self._store.trim_outcomes(stream, self._settings.outcomes_kept)
         except ServiceError as error:
             # Nothing is lost: the log still reaches back to the checkpoint before. The next commit tries again.
             logger.warning("no checkpoint of stream %s at version %d: %s", stream, copy.token.version, error.detail)
             return
-        newest = self._copies.get(stream)
-        if newest is not None and newest.token.epoch == copy.token.epoch:
-            spent = max(0.0, newest.unsaved_seconds - copy.unsaved_seconds)
-            self._copies[stream] = replace(newest, checkpoint=copy.token.version, unsaved_seconds=spent)
+        finally:
+            known.saving_seconds = time.perf_counter() - start
+        known.checkpoint = copy.token.version
+        known.unsaved_seconds -= unsaved
         if written:
             self._metrics.checkpoints.inc()
 
+
+def _includes(copy: Token, head: Token) -> bool:
+    """Whether a copy is at a head, or after it: what a commit put here while the head was on its way is newer."""
+    return copy == head or (copy.epoch == head.epoch and copy.version > head.version)
+
+
+def _config(head: Head) -> model.Config:
+    """The stream's configuration. Raises Internal where another version of the service wrote it."""
+    try:
+        return model.Config.from_dict(json.loads(head.config))
+    except model.ConfigError as error:
+        raise Internal(f"the stream was written by another version of the service: {error}") from error
+
+
+# What takes long where a learner is large, for a thread.
+
+
+def _replayed(learner: model.Learner, batches: list[log.Events]) -> model.Learner:
+    learner = learner.copy()
+    for events in batches:
+        learner.observe_many(events.Y, events.X, events.times)
+    return learner
+
+
+def _pack(copy: HotCopy) -> bytes:
+    return copy.token.chain + model.to_bytes(copy.learner)
+
+
+def _unpack(blob: bytes) -> model.Learner:
+    return model.from_bytes(blob[CHAIN:])

@@ -4,6 +4,8 @@ Losses are sums, so that any window can be asked for: rate(loss_sum)/rate(baseli
 against persistence over that window.
 """
 
+from bisect import bisect_left
+
 import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -20,6 +22,15 @@ GUARDS = {SHRUNK: "shrunk", SKIPPED: "skipped"}
 
 OTHER = "other"
 """The label shared by the streams beyond the first `metric_streams`."""
+
+
+class Durations(Histogram):
+    """A histogram of seconds that takes many equal ones at once."""
+
+    def observe_many(self, seconds: float, count: int) -> None:
+        """The same as `count` calls of `observe(seconds)`. Only for a histogram without labels."""
+        self._sum.inc(seconds * count)
+        self._buckets[bisect_left(self._upper_bounds, seconds)].inc(count)
 
 
 class Metrics:
@@ -66,7 +77,7 @@ class Metrics:
             "nobacktrack_guards", "Times a guard acted: tangent `shrunk` to its bound, or step `skipped`.",
             ["guard"], registry=r,
         )
-        self.update_seconds = Histogram(
+        self.update_seconds = Durations(
             "nobacktrack_update_seconds", "Learning one event: predict, score, learn.", buckets=SECONDS, registry=r
         )
         self.commit_seconds = Histogram(
@@ -116,5 +127,4 @@ class Metrics:
             self.guards.labels(guard).inc(int(np.count_nonzero(outcomes.guarded & bit)))
         self.tangent_norm.labels(label).set(float(outcomes.tangent_norm[-1]))
         self.gradient_norm.labels(label).set(float(outcomes.gradient_norm[-1]))
-        for _ in range(count):
-            self.update_seconds.observe(seconds / count)
+        self.update_seconds.observe_many(seconds / count, count)

@@ -4,7 +4,7 @@ import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.api import NDJSON
+from service.api import NDJSON, is_bulk
 from service.errors import TooLarge
 from service.metrics import Metrics
 
@@ -20,7 +20,7 @@ class BodyLimit:
         self._limit = limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or _content_type(scope) == NDJSON:
+        if scope["type"] != "http" or is_bulk(scope):
             await self._app(scope, receive, send)
             return
         taken = 0
@@ -64,10 +64,3 @@ class RequestMetrics:
             method = scope["method"] if route != "unknown" else "any"
             seconds = self._metrics.request_seconds.labels(route, method, str(status))
             seconds.observe(time.perf_counter() - start)
-
-
-def _content_type(scope: Scope) -> str:
-    for name, value in scope["headers"]:
-        if name == b"content-type":
-            return str(value.decode("latin-1")).partition(";")[0].strip().lower()
-    return ""

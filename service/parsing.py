@@ -9,12 +9,18 @@ from service.errors import BadEvent, BadRequest
 
 M = TypeVar("M", bound=BaseModel)
 
+MANY = 16
+"""A body with more errors than this is not of this shape at all; building each of them would cost more than reading."""
+
 
 def parse(schema: type[M], body: bytes) -> M:
     """One JSON object. Raises BadRequest for what is not JSON, BadEvent for what is not of this shape."""
     try:
         return schema.model_validate_json(body)
     except ValidationError as error:
+        if error.error_count() > MANY:
+            known = ", ".join(schema.model_fields)
+            raise BadEvent(f"the object has many fields that are not known; the fields are {known}") from None
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         if first["type"] == "json_invalid":
             raise BadRequest("the body is not valid JSON in UTF-8 with finite numbers") from None

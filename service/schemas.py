@@ -10,6 +10,8 @@ StreamName = Annotated[str, Field(pattern=STREAM_NAME, examples=["taxi"])]
 EventId = Annotated[str, Field(min_length=1, max_length=128, examples=["a1"])]
 Value: TypeAlias = FiniteFloat | None
 """A measurement; null is one that is missing."""
+Channels = Annotated[dict[str, Value], Field(max_length=256, fail_fast=True)]
+"""Measurements by channel. The first that is wrong ends the reading: ten thousand errors cost more than they tell."""
 
 
 class Wire(BaseModel):
@@ -25,9 +27,9 @@ class Event(Wire):
     """Makes the event safe to send again: it is learnt once and answered the same."""
     time: AwareDatetime | None = Field(default=None, examples=["2026-01-01T00:00:00Z"])
     """When it was, with an offset from UTC."""
-    y: dict[str, Value] = Field(examples=[{"load": 41.5}])
+    y: Channels = Field(examples=[{"load": 41.5}])
     """Each target of the stream; null where the measurement is missing."""
-    x: dict[str, Value] | None = Field(default=None, examples=[{"promo": 1}])
+    x: Channels | None = Field(default=None, examples=[{"promo": 1}])
     """Each input of the stream."""
 
 
@@ -56,7 +58,7 @@ class Outcome(Wire):
 class ForecastRequest(Wire):
     """Future inputs, one object a step."""
 
-    x: list[dict[str, Value]] = Field(min_length=1)
+    x: list[Channels] = Field(min_length=1, fail_fast=True)
 
 
 class Step(Wire):
@@ -91,10 +93,22 @@ class StreamStatus(Wire):
     """Size of the complete state."""
 
 
+class StreamHead(Wire):
+    """What is known of a stream without loading its learner."""
+
+    name: str
+    version: int
+    """Events learnt."""
+    targets: list[str]
+
+
 class StreamList(Wire):
-    """Names of streams."""
+    """The streams of a store."""
 
     streams: list[str]
+    """Their names."""
+    heads: list[StreamHead] | None = None
+    """The same streams with a little more, where that was asked for."""
 
 
 class Problem(BaseModel):

@@ -1,4 +1,4 @@
-"""How the demo looks: a live screen at a terminal, a plain line elsewhere."""
+"""How the demo looks: a live screen at a terminal of 80 columns and 24 lines or more, a plain line elsewhere."""
 
 import time
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from service.history import RECENT, History
+from service.history import RECENT, SHOWN, History
 from service.machine import UNITS
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -18,11 +18,11 @@ def screen(history: History, place: str) -> RenderableType:
     elapsed = time.strftime("%H:%M:%S", time.gmtime(history.elapsed))
     return Group(
         Text(f"this machine, at {place} · version {history.version} · {elapsed} · Ctrl-C stops", style="bold"),
-        Text(),
         _targets(history),
         Text(),
-        _losses(history),
+        _recent(history),
         Text(),
+        _losses(history),
         Text(f"update {_time(history.update_seconds)} · round trip {_time(history.round_trip)}"),
     )
 
@@ -54,15 +54,11 @@ def sparkline(values: Iterable[float | None], low: float, high: float) -> str:
 
 def _targets(history: History) -> Table:
     table = _table("target", "actual", "predicted", "error", "next", "ratio")
-    table.add_column("actual, recently", style="cyan")
-    table.add_column("predicted", style="magenta")
     event, outcome = history.event, history.outcome
     for name, unit in UNITS.items():
         actual = None if event is None else event.y.get(name)
         predicted = None if outcome is None else outcome.prediction.get(name)
         following = None if outcome is None or outcome.next is None else outcome.next.get(name)
-        # One scale for both sparklines, or they could not be compared.
-        seen = [value for value in history.actual[name] if value is not None] or [0.0]
         table.add_row(
             f"{name} {unit}",
             _number(actual),
@@ -70,6 +66,19 @@ def _targets(history: History) -> Table:
             _number(None if actual is None or predicted is None else predicted - actual),
             _number(following),
             _ratio(history.scores.targets[name].ratio),
+        )
+    return table
+
+
+def _recent(history: History) -> Table:
+    table = _table("")
+    table.add_column("actual, recently", style="cyan", min_width=SHOWN)
+    table.add_column("predicted, recently", style="magenta", min_width=SHOWN)
+    for name in UNITS:
+        # One scale for both sparklines, or they could not be compared.
+        seen = [value for value in history.actual[name] if value is not None] or [0.0]
+        table.add_row(
+            name,
             sparkline(history.actual[name], min(seen), max(seen)),
             sparkline(history.predicted[name], min(seen), max(seen)),
         )
@@ -84,7 +93,7 @@ def _losses(history: History) -> Table:
 
 
 def _table(first: str, *rest: str) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     table.add_column(first, min_width=15)
     for heading in rest:
         table.add_column(heading, justify="right", min_width=9)

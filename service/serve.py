@@ -5,18 +5,19 @@ import contextlib
 import logging
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
-import httpx
 import uvicorn
 import uvloop
 from fastapi import FastAPI
 
 from service.app import create_app
 from service.embedded import EmbeddedError, EmbeddedServer
+from service.errors import ServiceError
 from service.failure import Failure
 from service.listen import url_of
 from service.settings import Settings
+from service.store import Store
 
 SHUTDOWN_SECONDS = 10
 """How long requests that are under way may take to finish after a signal."""
@@ -46,10 +47,11 @@ async def _serve(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     async with contextlib.AsyncExitStack() as stack:
+        own: EmbeddedServer | None = None
         if settings.redis_url is None:
             try:
-                store = EmbeddedServer(settings.data_dir, settings.redis_server, settings.fsync)
-                redis_url = await stack.enter_async_context(store)
+                own = EmbeddedServer(settings.data_dir, settings.redis_server, settings.fsync)
+                redis_url = await stack.enter_async_context(own)
             except EmbeddedError as error:
                 raise Failure(str(error)) from error
             app = create_app(settings.model_copy(update={"redis_url": redis_url}))
@@ -72,7 +74,29 @@ async def _serve(
             _follow(parent, server)
         stack.callback(asyncio.create_task(_when_ready(app, server, announce)).cancel)
         if not stop.is_set():
-            await _until_signal(server, listener)
+            async with _kept(own, server):
+                await _until_signal(server, listener)
+
+
+@contextlib.asynccontextmanager
+async def _kept(own: EmbeddedServer | None, server: uvicorn.Server) -> AsyncIterator[None]:
+    """Keep the store's own server alive. When that cannot be done the service ends, and this raises Failure."""
+    if own is None:
+        yield
+        return
+
+    def lost(keeper: asyncio.Task[None]) -> None:
+        server.should_exit = True
+
+    keeper = asyncio.create_task(own.keep())
+    keeper.add_done_callback(lost)
+    try:
+        yield
+    finally:
+        keeper.cancel()
+        await asyncio.wait([keeper])
+    if not keeper.cancelled() and (error := keeper.exception()) is not None:
+        raise Failure(str(error)) from error
 
 
 def _uvicorn_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
@@ -99,11 +123,19 @@ async def _until_signal(server: uvicorn.Server, listener: socket.socket) -> None
 
 async def _when_ready(app: FastAPI, server: uvicorn.Server, announce: Callable[[], None]) -> None:
     """Announce that the service takes events, once it does."""
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
-        while not (server.started and (await client.get("/readyz")).is_success):  # noqa: ASYNC110 - nobody tells us
-            await asyncio.sleep(POLL_SECONDS)
+    await app.state.kernels.ready.wait()
+    while not (server.started and await _answers(app.state.store)):  # noqa: ASYNC110 - nobody tells us
+        await asyncio.sleep(POLL_SECONDS)
+    app.state.metrics.ready.set(1)
     announce()
+
+
+async def _answers(store: Store) -> bool:
+    try:
+        await store.ping()
+    except ServiceError:
+        return False
+    return True
 
 
 def _follow(parent: socket.socket, server: uvicorn.Server) -> None:

@@ -6,8 +6,8 @@ Each has the prefix NBT_ (NBT_PORT=9000); REDIS_URL alone has none, because ever
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AliasChoices, Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AliasChoices, Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Positive = Annotated[int, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0)]
@@ -22,6 +22,9 @@ class Settings(BaseSettings):
     """Address to listen on."""
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     """Port to listen on; 0 takes a free one."""
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
+    """Names under which the service may be asked (the header Host, without port), separated by commas; `*` is any.
+    Empty: any, but on a loopback address only `host`. Names and addresses of loopback always work."""
     redis_url: Annotated[str | None, Field(validation_alias=AliasChoices("REDIS_URL", "NBT_REDIS_URL"))] = None
     """The store. Without it the service starts a server of its own in `data_dir`."""
     data_dir: Path = Path(".nobacktrack")
@@ -32,8 +35,8 @@ class Settings(BaseSettings):
     """When the service's own server flushes its log to disk: before it answers, or once a second."""
     store_timeout: Seconds = 1.0
     """How long one command of the store may take, in seconds."""
-    request_deadline: Seconds = 2.0
-    """How long an event may wait for its commit, retries included, in seconds."""
+    request_deadline: Seconds = 1.5
+    """How long a store may fail before the events that wait for it are refused, in seconds. Learning does not count."""
     max_body: Positive = 64 * 1024
     """Bytes of a request's body, of a line of NDJSON and of a WebSocket message."""
     max_batch: Positive = 1024
@@ -44,6 +47,8 @@ class Settings(BaseSettings):
     """Steps of one forecast."""
     max_streams: Positive = 10_000
     """Streams of one store."""
+    max_state_bytes: Positive = 64 * 1024 * 1024
+    """Bytes of one learner: each batch of events copies it, each checkpoint stores it."""
     checkpoint_every: Positive = 5000
     """Events between two checkpoints of a stream."""
     outcomes_kept: Positive = 10_000
@@ -54,3 +59,8 @@ class Settings(BaseSettings):
     """Streams with a label of their own in the metrics; the rest share `other`."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severe message that is logged."""
+
+    @field_validator("allowed_hosts", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value

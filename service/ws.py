@@ -6,16 +6,16 @@ At most `IN_FLIGHT` messages are unanswered: a client that does not read is not 
 
 import asyncio
 import re
-from urllib.parse import urlsplit
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from service.api import encode
+from service.batches import Answer
 from service.errors import BadRequest, NotFound, ServiceError, Unavailable
 from service.metrics import Metrics
 from service.parsing import parse
 from service.schemas import STREAM_NAME, Event
-from service.streams import Answer, Stream, Streams
+from service.streams import Streams
 
 IN_FLIGHT = 256
 """Messages of one connection that may be unanswered."""
@@ -29,23 +29,19 @@ async def observe(socket: WebSocket, stream: str) -> None:
     state = socket.app.state
     streams: Streams = state.streams
     metrics: Metrics = state.metrics
-    if not _same_origin(socket):
-        await socket.close(1008)
-        return
     await socket.accept()
     try:
-        if not state.compiled.is_set():
-            raise Unavailable("the kernels are being compiled; wait until /readyz answers 200", retry_after=5)
-        opened = await streams.open(_checked(stream))
+        state.kernels.check()
+        await streams.open(_checked(stream))
     except ServiceError as error:
         await socket.send_text(encode(error, metrics).decode())
         await socket.close(error.close_code)
         return
     with metrics.websockets.track_inprogress():
-        await _converse(socket, streams, opened, metrics)
+        await _converse(socket, streams, stream, metrics)
 
 
-async def _converse(socket: WebSocket, streams: Streams, stream: Stream, metrics: Metrics) -> None:
+async def _converse(socket: WebSocket, streams: Streams, stream: str, metrics: Metrics) -> None:
     promises: asyncio.Queue[asyncio.Future[Answer] | None] = asyncio.Queue(IN_FLIGHT)
     writer = asyncio.create_task(_write(socket, promises, metrics))
     reader = asyncio.create_task(_read(socket, streams, stream, promises))
@@ -60,7 +56,7 @@ async def _converse(socket: WebSocket, streams: Streams, stream: Stream, metrics
 
 
 async def _read(
-    socket: WebSocket, streams: Streams, stream: Stream, promises: asyncio.Queue[asyncio.Future[Answer] | None]
+    socket: WebSocket, streams: Streams, stream: str, promises: asyncio.Queue[asyncio.Future[Answer] | None]
 ) -> None:
     """Until the client goes: every message into the queue, its promise to the writer."""
     while True:
@@ -72,7 +68,7 @@ async def _read(
             text = message.get("text")
             if text is None:
                 raise BadRequest("send text messages, one JSON object each")
-            [promise] = streams.submit(stream, [parse(Event, text.encode("utf-8", "surrogatepass"))])
+            [promise] = await streams.submit(stream, [parse(Event, text.encode("utf-8", "surrogatepass"))])
         except ServiceError as error:
             promise = asyncio.get_running_loop().create_future()
             promise.set_result(error)
@@ -98,9 +94,3 @@ def _checked(name: str) -> str:
     if not re.fullmatch(STREAM_NAME, name):
         raise NotFound("a stream's name is 1 to 64 letters, digits, _ or -")
     return name
-
-
-def _same_origin(socket: WebSocket) -> bool:
-    """A browser names the page that connects; only pages of this host may. Other clients name none."""
-    origin = socket.headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == socket.headers.get("host")

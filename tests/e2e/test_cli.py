@@ -59,6 +59,10 @@ def test_serve_says_where_it_is_and_stops_on_a_signal(command: Start, tmp_path: 
     ready = started.wait_for(r"ready at (http://127\.0\.0\.1:\d+) \(documentation at \1/docs, data in (.*)\)\n")
     assert ready.group(2) == str(tmp_path / "data")
     with Client(ready.group(1)) as client:
+        page = client.metrics()
+        assert "nobacktrack_ready 1.0" in page
+        assert "readyz" not in page, "its own start is no request"
+        assert "nobacktrack_refused_total{" not in page
         assert client.ready()
     assert started.send(signal.SIGTERM) == 0
     assert "Traceback" not in started.output

@@ -2,13 +2,17 @@
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
+import psutil
 import pytest
 
 import model
 from service.client import ApiError, Client, Unreachable
-from tests.e2e.processes import RunningService
+from service.embedded import _find
+from tests.e2e.processes import Command, RunningService, wait_until
 
 ROUNDS = 2
 UNITS = 8
@@ -91,3 +95,76 @@ def test_every_acknowledged_event_survives(
         with Client(service.url) as client:
             for sender in senders:
                 sender.settle(client)
+
+
+def store_of(service: RunningService) -> psutil.Process:
+    """The process of its store."""
+    [store] = psutil.Process(service.pid).children()
+    return store
+
+
+def test_a_store_that_is_killed_is_started_again(service: RunningService) -> None:
+    senders = [Sender("a", with_ids=True), Sender("b", with_ids=True)]
+    with Client(service.url) as client:
+        for sender in senders:
+            client.create(sender.name, targets=["y"], units=UNITS)
+    for _ in range(2):
+        threads = [threading.Thread(target=sender.run, args=(service.url,)) for sender in senders]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.5)
+        store_of(service).kill()
+        killed = time.monotonic()
+        with Client(service.url) as client:
+            while not client.ready():
+                assert time.monotonic() - killed < 5.0
+                time.sleep(0.02)
+            for sender, thread in zip(senders, threads, strict=True):
+                sender.stop.set()
+                thread.join()
+                assert sender.acknowledged > 0
+                sender.settle(client)
+                sender.stop.clear()
+    log = (service.data_dir / "service.log").read_text()
+    assert log.count("the store's server died (signal SIGKILL): starting it again") == 2
+    assert "Traceback" not in log
+
+
+def test_a_store_that_dies_again_and_again_ends_the_service_with_one_line(
+    command: Callable[..., Command], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server is one that starts once and never again."""
+    real = _find(None)
+    binary = tmp_path / "server"
+    binary.write_text(f'#!/bin/sh\nmkdir "{tmp_path}/once" && exec "{real}" "$@"\necho it will not start >&2\nexit 3\n')
+    binary.chmod(0o755)
+    monkeypatch.setenv("NBT_REDIS_SERVER", str(binary))
+    started = command("serve", "--port", "0", "--data-dir", str(tmp_path / "data"))
+    started.wait_for("ready at ")
+    [store] = psutil.Process(started.pid).children()
+    store.kill()
+    assert started.wait() == 1
+    assert started.output.splitlines()[-1] == (
+        "nobacktrack: the store's server died 6 times in a row: it will not start"
+    )
+    assert "Traceback" not in started.output
+
+
+def test_a_store_that_hangs_is_told_within_two_seconds_and_nothing_waits_on(service: RunningService) -> None:
+    with Client(service.url) as client:
+        client.create("s", targets=["y"], units=UNITS)
+        assert client.observe("s", {"y": 1.0}).version == 1
+        store = store_of(service)
+        store.suspend()
+        try:
+            sent = time.monotonic()
+            with pytest.raises(ApiError) as refused:
+                client.observe("s", {"y": 2.0}, id="two")
+            assert time.monotonic() - sent < 2.0
+            assert (refused.value.status, refused.value.retry_after) == (503, 1)
+            assert not client.ready()
+        finally:
+            store.resume()
+        wait_until(client.ready, lambda: "ready again")
+        assert client.observe("s", {"y": 2.0}, id="two").version == 2
+        assert client.status("s").version == 2

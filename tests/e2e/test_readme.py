@@ -36,9 +36,13 @@ def test_curl_and_websocket_examples(shared_service: RunningService) -> None:
     assert first["prediction"] == {"rides": None}
     # The README shows this line.
     assert (second["id"], second["version"], second["prediction"]) == ("a2", 2, {"rides": 10844.0})
+    assert (second["loss"], second["lower"]) == (None, {"rides": None})
     assert len(forecast["steps"]) == 3
     outcomes = [json.loads(line) for line in run(shared_service, bulk, ["sh", "-ec"]).splitlines()]
     assert [outcome["version"] for outcome in outcomes] == [3, 4, 5]
+    # "The loss begins with the third event, the interval with the fourth".
+    assert outcomes[0]["loss"] is not None
+    assert [outcome["lower"]["rides"] is None for outcome in outcomes] == [True, False, False]
     websocket, client = PYTHON
     assert re.findall(r"^(\d+) -?[\d.]+$", run(shared_service, websocket, [sys.executable, "-c"]), re.MULTILINE) == [
         "6",

@@ -98,7 +98,8 @@ def test_pages_of_other_sites_may_not_connect(shared_service: RunningService, st
         await socket.send('{"y":{"y":1}}')
         return int(json.loads(await socket.recv())["version"])
 
-    with pytest.raises(InvalidStatus) as refused:
-        talk(shared_service, stream, conversation, origin="https://elsewhere.example")
-    assert refused.value.response.status_code == 403
+    for origin in ("https://elsewhere.example", "http://["):
+        with pytest.raises(InvalidStatus) as refused:
+            talk(shared_service, stream, conversation, origin=origin)
+        assert refused.value.response.status_code == 403
     assert talk(shared_service, stream, conversation, origin=shared_service.url) == 1

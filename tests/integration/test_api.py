@@ -2,19 +2,22 @@
 
 import json
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, MutableMapping
 
 import anyio
 import httpx
 import pytest
 from fastapi import FastAPI
+from pydantic import BaseModel, ValidationError
 
 import model
 from service.app import create_app
 from service.memory_store import MemoryStore
+from service.schemas import Event, ForecastRequest
 from service.settings import Settings
 
 SECRET = "s3cr3t-canary"
+HERE = "http://localhost"
 
 pytestmark = pytest.mark.anyio
 
@@ -32,8 +35,8 @@ def app() -> FastAPI:
 @pytest.fixture
 async def http(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://test") as http:
-        await app.state.compiled.wait()
+    async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url=HERE) as http:
+        await app.state.kernels.ready.wait()
         yield http
 
 
@@ -117,6 +120,7 @@ async def test_forecast(load: httpx.AsyncClient) -> None:
     assert step["lower"]["load"] <= step["mean"]["load"] <= step["upper"]["load"]
     assert await digest(load) == before
     check_problem(await load.get("/v1/streams/load/forecast?horizon=51"), 413, "too-large")
+    check_problem(await load.post("/v1/streams/load/forecast", json={"x": [{}] * 51}), 413, "too-large")
     for horizon in ("0", "-1", "x", SECRET):
         check_problem(await load.get(f"/v1/streams/load/forecast?horizon={horizon}"), 400, "bad-request")
 
@@ -172,6 +176,9 @@ BAD_EVENTS: list[tuple[bytes, int, str]] = [
     (b'{"y":{"load":1}} {"y":{"load":2}}', 400, "bad-request"),
     (b'{"y":{"load":1},"id":"' + b"x" * 4096 + b'"}', 413, "too-large"),
     (b"x" * 2_000_000, 413, "too-large"),
+    (b'{"y":{' + b",".join(b'"%d":1' % i for i in range(400)) + b"}}", 422, "bad-event"),
+    (b'{"y":{' + b",".join(b'"%d":""' % i for i in range(400)) + b"}}", 422, "bad-event"),
+    (b"{" + b",".join(b'"%s%d":1' % (SECRET.encode(), i) for i in range(100)) + b"}", 422, "bad-event"),
 ]
 
 
@@ -182,12 +189,132 @@ async def test_bad_events_change_nothing(load: httpx.AsyncClient, body: bytes, s
     assert await digest(load) == before
 
 
+@pytest.mark.parametrize("schema", [Event, ForecastRequest])
+def test_the_first_wrong_channel_ends_the_reading(schema: type[BaseModel]) -> None:
+    """A body of 64 KB can hold ten thousand errors, and building them all takes the time of a hundred events."""
+    wrong = b"{" + b",".join(b'"%d":""' % i for i in range(5000)) + b"}"
+    body = b'{"y":%s}' % wrong if schema is Event else b'{"x":[%s]}' % b",".join([wrong[:50] + b"}"] * 1000)
+    with pytest.raises(ValidationError) as refused:
+        schema.model_validate_json(body)
+    assert refused.value.error_count() == 1
+
+
 async def test_a_body_of_unstated_length_is_counted(load: httpx.AsyncClient) -> None:
     async def chunks() -> AsyncIterator[bytes]:
         for _ in range(2000):
             yield b"x" * 1000
 
     check_problem(await load.post("/v1/streams/load/events", content=chunks()), 413, "too-large")
+    # Line by line is for events alone.
+    headers = {"content-type": "application/x-ndjson"}
+    check_problem(await load.put("/v1/streams/other", content=chunks(), headers=headers), 413, "too-large")
+    check_problem(await load.post("/v1/streams/load/forecast", content=chunks(), headers=headers), 413, "too-large")
+
+
+async def test_a_client_that_hangs_up_is_nobodys_fault(app: FastAPI, caplog: pytest.LogCaptureFixture) -> None:
+    messages: list[dict[str, object]] = [
+        {"type": "http.request", "body": b'{"y"', "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+
+    async def receive() -> dict[str, object]:
+        return messages.pop(0)
+
+    async def send(_: MutableMapping[str, object]) -> None:
+        pass
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/v1/streams/load/events",
+        "query_string": b"",
+        "headers": [(b"host", b"localhost")],
+    }
+    async with app.router.lifespan_context(app):
+        await app.state.kernels.ready.wait()
+        await app(scope, receive, send)
+    assert messages == []
+    assert caplog.text == ""
+    refused = app.state.metrics.registry.get_sample_value("nobacktrack_refused_total", {"type": "internal"})
+    assert not refused
+
+
+CROSS_SITE = [
+    {"origin": "https://elsewhere.example"},
+    {"origin": "http://localhost:3000"},
+    {"origin": "null"},
+    {"origin": "http://["},
+    {"origin": ""},
+    {"sec-fetch-site": "cross-site"},
+    {"host": "rebound.example"},
+    {"host": "rebound.example:8000", "origin": "http://rebound.example:8000"},
+    {"host": "["},
+]
+
+
+@pytest.mark.parametrize("headers", CROSS_SITE)
+async def test_pages_of_other_sites_can_change_nothing(load: httpx.AsyncClient, headers: dict[str, str]) -> None:
+    before = await digest(load)
+    for answer in (
+        await load.post("/v1/streams/load/events", content=b'{"y":{"load":1}}', headers=headers),
+        await load.put("/v1/streams/other", json={"targets": ["y"]}, headers=headers),
+        await load.delete("/v1/streams/load", headers=headers),
+    ):
+        check_problem(answer, 403, "forbidden")
+    if "host" in headers:
+        check_problem(await load.get("/v1/streams", headers=headers), 403, "forbidden")
+    assert await digest(load) == before
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": HERE, "sec-fetch-site": "same-origin"},
+        {"host": "127.0.0.1:8000", "origin": "http://127.0.0.1:8000"},
+        {"host": "[::1]:8000"},
+        {"host": "NoBackTrack.localhost"},
+        {"sec-fetch-site": "none"},
+    ],
+)
+async def test_programs_and_own_pages_may(load: httpx.AsyncClient, headers: dict[str, str]) -> None:
+    answer = await load.post("/v1/streams/load/events", content=b'{"y":{"load":4}}', headers=headers)
+    assert answer.json()["version"] == 4
+
+
+@pytest.mark.parametrize(
+    ("settings", "names", "others"),
+    [
+        ({"host": "0.0.0.0"}, ["anything.example", "localhost"], []),
+        ({"host": "0.0.0.0", "allowed_hosts": "learn.example, b"}, ["learn.example:80", "B", "127.0.0.1"], ["c"]),
+        ({"host": "127.0.0.1", "allowed_hosts": "*"}, ["anything.example"], []),
+        ({"host": "nbt.localhost"}, ["nbt.localhost", "localhost:8000"], ["elsewhere.example"]),
+    ],
+)
+async def test_names_of_the_service(settings: dict[str, str], names: list[str], others: list[str]) -> None:
+    app = create_app(Settings.model_validate(settings), MemoryStore())
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=HERE) as http:
+        for name in names:
+            assert (await http.get("/livez", headers={"host": name})).status_code == 200, name
+        for name in others:
+            assert (await http.get("/livez", headers={"host": name})).status_code == 403, name
+
+
+async def test_a_precision_that_is_being_compiled_is_told_apart(http: httpx.AsyncClient, app: FastAPI) -> None:
+    await app.state.kernels.flag("float64").wait()
+    app.state.kernels.flag("float64").clear()
+    assert (await http.get("/readyz")).status_code == 200
+    assert (await http.put("/v1/streams/a", json={"targets": ["y"], "units": 1})).status_code == 201
+    double = await http.put("/v1/streams/b", json={"targets": ["y"], "units": 1, "dtype": "float64"})
+    check_problem(double, 503, "unavailable")
+    assert "are being compiled" in double.json()["detail"]
+    assert (await http.get("/v1/streams")).json() == {"streams": ["a"]}
+
+
+async def test_a_list_with_versions_loads_no_learner(load: httpx.AsyncClient, app: FastAPI) -> None:
+    app.state.streams._hot.forget("load")
+    listed = (await load.get("/v1/streams", params={"detail": True})).json()
+    assert listed == {"streams": ["load"], "heads": [{"name": "load", "version": 3, "targets": ["load"]}]}
+    assert not app.state.streams._hot._copies
 
 
 @pytest.mark.parametrize("name", ["a{b}", "a%7Bb%7D", "a b", "a.b", "é", "x" * 65, "%00", SECRET + "!"])
@@ -211,7 +338,9 @@ async def test_unknown_streams_addresses_and_methods(http: httpx.AsyncClient) ->
     ):
         check_problem(answer, 404, "unknown-stream")
     check_problem(await http.get(f"/{SECRET}"), 404, "not-found")
-    check_problem(await http.post("/v1/streams"), 405, "method-not-allowed")
+    not_allowed = await http.post("/v1/streams")
+    check_problem(not_allowed, 405, "method-not-allowed")
+    assert not_allowed.headers["allow"] == "GET"
 
 
 @pytest.mark.parametrize(
@@ -270,7 +399,7 @@ async def test_bulk_answers_each_line_in_order_and_goes_on_after_a_bad_one(load:
     assert answer.headers["content-type"] == "application/x-ndjson"
     found = [json.loads(line) for line in answer.text.splitlines()]
     assert [entry.get("version") or entry["status"] for entry in found] == [4, 400, 5, 413, 422, 6]
-    assert [entry["line"] for entry in found if "line" in entry] == [2, 4, 5]
+    assert [entry["line"] for entry in found if "line" in entry] == [3, 5, 6], "blank lines count"
     learner = model.Learner(model.Config(targets=("load",), units=4))
     learner.observe_many([[float(i)] for i in range(1, 7)])
     assert await digest(load) == learner.digest()
@@ -312,8 +441,8 @@ async def test_metrics_count_events_and_losses(load: httpx.AsyncClient, app: Fas
 async def test_streams_beyond_the_named_ones_share_a_label() -> None:
     app = create_app(Settings(metric_streams=1), MemoryStore())
     transport = httpx.ASGITransport(app)
-    async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://test") as http:
-        await app.state.compiled.wait()
+    async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url=HERE) as http:
+        await app.state.kernels.ready.wait()
         for name in ("a", "b", "c"):
             await http.put(f"/v1/streams/{name}", json={"targets": ["y"], "units": 1})
             await http.post(f"/v1/streams/{name}/events", json={"y": {"y": 1}})
@@ -326,7 +455,9 @@ async def test_probes(http: httpx.AsyncClient, app: FastAPI) -> None:
     assert (await http.get("/livez")).status_code == 200
     assert (await http.get("/readyz")).status_code == 200
     assert (await http.get("/docs")).status_code == 200
-    app.state.compiled.clear()
+    for probe in ("/livez", "/readyz"):
+        assert (await http.head(probe)).status_code == 200
+    app.state.kernels.ready.clear()
     assert (await http.get("/livez")).status_code == 200
     for answer in (await http.get("/readyz"), await http.put("/v1/streams/a", json={"targets": ["y"]})):
         check_problem(answer, 503, "unavailable")

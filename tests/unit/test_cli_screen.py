@@ -5,10 +5,10 @@ import io
 import pytest
 from rich.console import Console
 
-from service.history import RECENT, History, Losses
+from service.history import RECENT, SHOWN, History, Losses
 from service.machine import UNITS
 from service.schemas import Event, Outcome
-from service.screen import closing, line, screen, sparkline
+from service.screen import BARS, closing, line, screen, sparkline
 
 
 def outcome(version: int, loss: float | None, baseline: float | None) -> Outcome:
@@ -72,6 +72,19 @@ def test_the_screen_shows_every_target(value: float | None) -> None:
     assert all(name in text for name in UNITS)
     assert "version 17" in text
     assert ("-1.50" in text) == (value is not None)
+
+
+def test_a_small_terminal_is_large_enough() -> None:
+    console = Console(width=80, height=24, record=True, file=io.StringIO())
+    history = History()
+    for n in range(40):
+        history.add(event(float(n)), outcome(n, 0.5, 2.0), 0.0015)
+    console.print(screen(history, "http://127.0.0.1:8000"))
+    lines = console.export_text().splitlines()
+    assert len(lines) < 24
+    assert "…" not in "".join(lines)
+    assert all(heading in "".join(lines) for heading in ("actual", "predicted", "error", "next", "ratio"))
+    assert f"load             {sparkline(history.actual['load'], 10.0, 39.0)}  {BARS[-1] * SHOWN}" in lines
 
 
 def test_a_sparkline_has_one_scale_and_gaps() -> None:

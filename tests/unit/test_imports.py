@@ -20,12 +20,13 @@ MODEL = (
 )
 SERVICE = (
     {"__init__"},
-    {"settings", "errors", "schemas", "log", "failure"},
-    {"metrics", "store", "wire", "parsing", "machine", "listen", "scores"},
+    {"settings", "errors", "schemas", "log", "failure", "patience"},
+    {"kernels", "metrics", "store", "wire", "parsing", "machine", "listen", "scores"},
     {"memory_store", "redis_store", "embedded", "hot", "client", "csv_events", "history"},
-    {"streams", "screen", "replay", "local"},
-    {"api", "demo"},
-    {"ws", "middleware"},
+    {"batches", "screen", "replay", "local"},
+    {"streams", "demo"},
+    {"api"},
+    {"ws", "middleware", "browsers"},
     {"app"},
     {"serve"},
     {"cli"},

@@ -52,7 +52,7 @@ _CACHE = _cache_folder()
 
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
     """Compile `function` with numba under the rules in the head of this file."""
-    return _jit(function)
+    return _jit(function, cache=True)
 
 
 def inner(function: Callable[P, R]) -> Callable[P, R]:
@@ -60,15 +60,22 @@ def inner(function: Callable[P, R]) -> Callable[P, R]:
 
     It gets no way in from Python: unpacking a whole state there would take longer to compile than the function.
     """
-    return _jit(function, no_cpython_wrapper=True)
+    return _jit(function, cache=True, no_cpython_wrapper=True)
 
 
-def _jit(function: Callable[P, R], **options: bool) -> Callable[P, R]:
+def spliced(function: Callable[P, R]) -> Callable[P, R]:
+    """The same for a function of one compiled caller, which takes over its source: neither is compiled twice.
+
+    LLVM optimises a function by itself and once more within each caller, so every layer over the passes costs seconds.
+    Not for small functions, whose source swells the caller's and saves nothing.
+    """
+    return _jit(function, inline="always")
+
+
+def _jit(function: Callable[P, R], **options: bool | str) -> Callable[P, R]:
     before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, _CACHE
     try:
-        jit = numba.njit(
-            cache=True, nogil=True, fastmath=False, error_model="numpy", no_cfunc_wrapper=True, **options
-        )
+        jit = numba.njit(nogil=True, fastmath=False, error_model="numpy", no_cfunc_wrapper=True, **options)
         return jit(function)  # type: ignore[no-any-return]
     finally:
         numba.config.CACHE_DIR = before

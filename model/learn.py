@@ -4,7 +4,7 @@ import math
 
 from model import kernels, rtrl, tangent, traces
 from model.cells import columns
-from model.jit import inner
+from model.jit import inner, spliced
 from model.kernels import ADAM, KALMAN
 from model.optim import fading, step_size
 from model.outcome import FROZEN, NOBACKTRACK, RTRL, SHRUNK, SKIPPED, TRACES, UORO, Rules, Work
@@ -15,7 +15,7 @@ EXPLODED = 1e6
 """A gradient whose norm may be above this, in units of a loss of about 1, is a fault and no information."""
 
 
-@inner
+@spliced
 def learn_network(state: State, rules: Rules, learning: bool, work: Work) -> tuple[float, float, float, int]:
     """`learn_given` with the signs of (seed, tangent, version)."""
     for r in range(work.signs.shape[0]):
@@ -23,7 +23,7 @@ def learn_network(state: State, rules: Rules, learning: bool, work: Work) -> tup
     return learn_given(state, rules, learning, work)
 
 
-@inner
+@spliced
 def learn_given(state: State, rules: Rules, learning: bool, work: Work) -> tuple[float, float, float, int]:
     """Advance state and tangents with the signs in `work`, step W if `learning`.
 
@@ -86,7 +86,7 @@ def reset(pair: Tangent) -> None:
     kernels.zero(pair.sizes)
 
 
-@inner
+@spliced
 def _schedule(state: State, rules: Rules, learning: bool) -> tuple[float, float]:
     """(η, scale2) of this step, Adam's bias corrections or the Kalman filter's γ included; η = 0 for no step."""
     if not learning:
@@ -104,7 +104,7 @@ def _schedule(state: State, rules: Rules, learning: bool) -> tuple[float, float]
     return eta, scale2
 
 
-@inner
+@spliced
 def _estimate(state: State, rules: Rules, ranges: tuple[int, ...], work: Work) -> tuple[float, float, float, int]:
     """Everything small about the tangents: their v, and the vectors with which the pass makes the gradient and w."""
     network, pair = state.network, state.tangent
@@ -158,7 +158,7 @@ def _estimate(state: State, rules: Rules, ranges: tuple[int, ...], work: Work) -
     return bound, norm, trust, guarded
 
 
-@inner
+@spliced
 def _exactly(
     state: State, rules: Rules, learning: bool, ranges: tuple[int, ...], work: Work
 ) -> tuple[float, float, float, int]:

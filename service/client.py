@@ -125,7 +125,7 @@ class Client:
     def observe(
         self,
         stream: str,
-        y: Mapping[str, float | None],
+        y: Mapping[str, float | str | None],
         x: Mapping[str, float | None] | None = None,
         time: datetime | None = None,
         id: str | None = None,  # noqa: A002 - the name it has on the wire

@@ -51,7 +51,7 @@ def read(path: Path, targets: Sequence[str], inputs: Sequence[str] = (), time: s
                         {name: _number(path, lines.line_num, name, cells[columns[name]]) for name in names}
                         for names in (targets, inputs)
                     )
-                    yield Row(lines.line_num, Event(time=at, y=y, x=x or None))
+                    yield Row(lines.line_num, Event(time=at, y={**y}, x=x or None))
             except csv.Error as error:
                 _refuse(path, lines.line_num, f"is not CSV: {error}")
             except UnicodeDecodeError:

@@ -52,7 +52,7 @@ def feed(client: Client, history: History, *, interval: float, check: Callable[[
         # Not a fixed grid of times, so that a machine that was asleep has nothing to catch up with.
         time.sleep(interval)
         at = datetime.now(UTC)
-        event = Event(id=at.isoformat(), time=at, y=machine.sample())
+        event = Event(id=at.isoformat(), time=at, y={**machine.sample()})
         sent = time.monotonic()
         outcome = _send(client, event, check)
         history.add(event, outcome, time.monotonic() - sent)

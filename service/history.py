@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from service.machine import UNITS
-from service.schemas import Event, Outcome
+from service.schemas import Event, Outcome, number
 from service.scores import Scores
 
 RECENT = 300
@@ -67,8 +67,8 @@ class History:
         self.scores.add(event, outcome)
         self._round_trips.append(round_trip)
         for name in UNITS:
-            self.actual[name].append(event.y.get(name))
-            self.predicted[name].append(outcome.prediction.get(name))
+            self.actual[name].append(number(event.y.get(name)))
+            self.predicted[name].append(number(outcome.prediction.get(name)))
         if outcome.loss is not None and outcome.baseline_loss is not None:
             self._scored += 1
             self._loss += outcome.loss

@@ -12,6 +12,12 @@ Value: TypeAlias = FiniteFloat | None
 """A measurement; null is one that is missing."""
 Channels = Annotated[dict[str, Value], Field(max_length=256, fail_fast=True)]
 """Measurements by channel. The first that is wrong ends the reading: ten thousand errors cost more than they tell."""
+Symbol = Annotated[str, Field(min_length=1, max_length=16)]
+"""A member of the alphabet of a stream of symbols."""
+Targets = Annotated[dict[str, Value | Symbol], Field(max_length=256, fail_fast=True)]
+"""Measurements or symbols by target."""
+Said: TypeAlias = Value | dict[str, Value]
+"""What is predicted of a target: its value; or a probability for each symbol."""
 
 
 class Wire(BaseModel):
@@ -27,8 +33,8 @@ class Event(Wire):
     """Makes the event safe to send again: it is learnt once and answered the same."""
     time: AwareDatetime | None = Field(default=None, examples=["2026-01-01T00:00:00Z"])
     """When it was, with an offset from UTC."""
-    y: Channels = Field(examples=[{"load": 41.5}])
-    """Each target of the stream; null where the measurement is missing."""
+    y: Targets = Field(examples=[{"load": 41.5}])
+    """Each target of the stream; null where the measurement is missing. A stream with an alphabet takes symbols."""
     x: Channels | None = Field(default=None, examples=[{"promo": 1}])
     """Each input of the stream."""
 
@@ -39,19 +45,19 @@ class Outcome(Wire):
     id: EventId | None = None
     version: int = Field(examples=[17])
     """Events learnt, this one included."""
-    prediction: dict[str, Value]
-    """Made before `y` was used; null until a target has been seen."""
+    prediction: dict[str, Said]
+    """Made before `y` was used; null until a target has been seen. Of symbols: the probability of each."""
     lower: dict[str, Value]
-    """Lower end of the 90 % interval."""
+    """Lower end of the 90 % interval; null for symbols."""
     upper: dict[str, Value]
     """Upper end of the 90 % interval."""
     loss: Value
-    """Squared error over the mean square of the target's changes so far, mean over the targets."""
+    """Squared error over the mean square of the target's changes so far, mean over the targets; bits for symbols."""
     baseline_loss: Value
-    """The same for persistence: the last value as prediction."""
+    """The same for persistence, the last value as prediction; for symbols, of their frequencies so far."""
     anomaly: Value
     """From 0 to 1: how unusual the error is among recent ones."""
-    next: dict[str, Value] | None
+    next: dict[str, Said] | None
     """Forecast of the next `y`; null for a stream with inputs, whose future it does not know."""
 
 
@@ -64,7 +70,7 @@ class ForecastRequest(Wire):
 class Step(Wire):
     """A forecast of one step ahead."""
 
-    mean: dict[str, Value]
+    mean: dict[str, Said]
     lower: dict[str, Value]
     upper: dict[str, Value]
 
@@ -120,3 +126,8 @@ class Problem(BaseModel):
     title: str
     status: int
     detail: str
+
+
+def number(said: Said | Symbol) -> float | None:
+    """A measurement or the prediction of one; None where it is missing, or about symbols."""
+    return None if said is None or isinstance(said, str | dict) else said

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from service.schemas import Event, Outcome
+from service.schemas import Event, Outcome, number
 
 
 @dataclass(slots=True)
@@ -47,7 +47,8 @@ class Scores:
     def add(self, event: Event, outcome: Outcome) -> None:
         """Take the next event and its outcome."""
         for name, score in self.targets.items():
-            actual, prediction, last = event.y.get(name), outcome.prediction.get(name), self._last.get(name)
+            actual, last = number(event.y.get(name)), self._last.get(name)
+            prediction = number(outcome.prediction.get(name))
             if actual is None:
                 continue
             if prediction is not None and last is not None:

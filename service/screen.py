@@ -9,6 +9,7 @@ from rich.text import Text
 
 from service.history import RECENT, SHOWN, History
 from service.machine import UNITS
+from service.schemas import number
 
 BARS = "▁▂▃▄▅▆▇█"
 
@@ -56,9 +57,9 @@ def _targets(history: History) -> Table:
     table = _table("target", "actual", "predicted", "error", "next", "ratio")
     event, outcome = history.event, history.outcome
     for name, unit in UNITS.items():
-        actual = None if event is None else event.y.get(name)
-        predicted = None if outcome is None else outcome.prediction.get(name)
-        following = None if outcome is None or outcome.next is None else outcome.next.get(name)
+        actual = None if event is None else number(event.y.get(name))
+        predicted = None if outcome is None else number(outcome.prediction.get(name))
+        following = None if outcome is None or outcome.next is None else number(outcome.next.get(name))
         table.add_row(
             f"{name} {unit}",
             _number(actual),

@@ -45,8 +45,6 @@ class Streams:
             config = model.Config.from_dict(values)
         except model.ConfigError as error:
             raise BadConfig(str(error)) from error
-        if config.alphabet is not None:
-            raise BadConfig("streams of symbols are learnt by the package model, and not served yet", field="alphabet")
         if self._kernels is not None:
             self._kernels.check(config.dtype)
         await self._check_size(config)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from model import LARGEST, Config, Forecast, Outcomes
 from service.errors import BadEvent
-from service.schemas import Event, ForecastRequest
+from service.schemas import Event, ForecastRequest, Said
 
 Float64 = npt.NDArray[np.float64]
 
@@ -39,18 +39,28 @@ def arrival(config: Config, event: Event) -> Arrival:
     return Arrival(
         id=event.id,
         time=math.nan if event.time is None else event.time.timestamp(),
-        y=channels("y", config.targets, event.y),
+        y=channels("y", config.targets, event.y if config.alphabet is None else indices(config.alphabet, event.y)),
         x=channels("x", config.inputs, event.x or {}),
     )
 
 
-def channels(field: str, names: Sequence[str], values: Mapping[str, float | None]) -> tuple[float, ...]:
+def indices(alphabet: Sequence[str], values: Mapping[str, float | str | None]) -> dict[str, float | str | None]:
+    """The place of each symbol in the alphabet. Raises BadEvent for one that is not in it."""
+    places = {symbol: float(place) for place, symbol in enumerate(alphabet)}
+    if any(value is not None and value not in places for value in values.values()):
+        raise BadEvent("y must be a symbol of the stream's alphabet, as text; see config.alphabet", field="y")
+    return {name: places[value] if isinstance(value, str) else None for name, value in values.items()}
+
+
+def channels(field: str, names: Sequence[str], values: Mapping[str, float | str | None]) -> tuple[float, ...]:
     """The values in the order of `names`, NaN for null. Raises BadEvent unless the names are exactly these."""
     if values.keys() != set(names):
         expected = ", ".join(names) if names else "none"
         if missing := [name for name in names if name not in values]:
             raise BadEvent(f"{field} lacks {', '.join(missing)}; send null for a value that is missing", field=field)
         raise BadEvent(f"{field} has a channel that this stream has not; its channels are: {expected}", field=field)
+    if any(isinstance(value, str) for value in values.values()):
+        raise BadEvent(f"every value in {field} must be a number, without quotes", field=field)
     numbers = tuple(math.nan if (value := values[name]) is None else float(value) for name in names)
     if any(abs(number) > LARGEST for number in numbers):
         raise BadEvent(f"every number in {field} must lie within ±{LARGEST:g}", field=field)
@@ -67,6 +77,7 @@ class OutcomeWriter:
 
     def __init__(self, config: Config) -> None:
         self._keys = [json.dumps(name) + ":" for name in config.targets]
+        self._symbols = [json.dumps(symbol) + ":" for symbol in config.alphabet or ()]
         self._with_next = not config.inputs
 
     def write(self, ids: Sequence[str | None], outcomes: Outcomes) -> list[bytes]:
@@ -87,7 +98,13 @@ class OutcomeWriter:
         )
 
     def _named(self, values: list[float]) -> str:
-        return "{" + ",".join(key + _number(value) for key, value in zip(self._keys, values, strict=True)) + "}"
+        if self._symbols:
+            return "{" + self._keys[0] + (_object(self._symbols, values) if math.isfinite(values[0]) else "null") + "}"
+        return _object(self._keys, values)
+
+
+def _object(keys: list[str], values: list[float]) -> str:
+    return "{" + ",".join(key + _number(value) for key, value in zip(keys, values, strict=True)) + "}"
 
 
 def _number(value: float) -> str:
@@ -95,12 +112,14 @@ def _number(value: float) -> str:
     return repr(value) if math.isfinite(value) else "null"
 
 
-def steps(config: Config, forecast: Forecast) -> list[dict[str, dict[str, float | None]]]:
+def steps(config: Config, forecast: Forecast) -> list[dict[str, dict[str, Said]]]:
     """A forecast as schemas.Step objects."""
 
-    def named(row: Float64) -> dict[str, float | None]:
-        values = (value if math.isfinite(value) else None for value in row.tolist())
-        return dict(zip(config.targets, values, strict=True))
+    def named(row: Float64) -> dict[str, Said]:
+        values = [value if math.isfinite(value) else None for value in row.tolist()]
+        if config.alphabet is None:
+            return dict(zip(config.targets, values, strict=True))
+        return {config.targets[0]: None if None in values else dict(zip(config.alphabet, values, strict=True))}
 
     rows = zip(*forecast, strict=True)
     return [{"mean": named(mean), "lower": named(lower), "upper": named(upper)} for mean, lower, upper in rows]

@@ -11,7 +11,7 @@ from service.scores import Scores
 
 def outcome(**prediction: float | None) -> Outcome:
     return Outcome(
-        version=1, prediction=prediction, lower={}, upper={}, loss=None, baseline_loss=None, anomaly=None, next=None
+        version=1, prediction={**prediction}, lower={}, upper={}, loss=None, baseline_loss=None, anomaly=None, next=None
     )
 
 

@@ -14,8 +14,8 @@ from service.screen import BARS, closing, line, screen, sparkline
 def outcome(version: int, loss: float | None, baseline: float | None) -> Outcome:
     values: dict[str, float | None] = dict.fromkeys(UNITS, 40.0)
     return Outcome(
-        version=version, prediction=values, lower=values, upper=values, loss=loss, baseline_loss=baseline, anomaly=None,
-        next=values,
+        version=version, prediction={**values}, lower=values, upper=values, loss=loss, baseline_loss=baseline,
+        anomaly=None, next={**values},
     )
 
 

@@ -234,6 +234,8 @@ class Batches:
         if not ids:
             return batch
         known = dict(zip(ids, await self._store.outcomes(stream.name, ids), strict=True))
+        if any(record is not None for record in known.values()):
+            await self._store.confirm(stream.name)
         for waiting in batch:
             record = known.get(waiting.event.id) if waiting.event.id is not None else None
             if record is None:
@@ -279,7 +281,10 @@ class Batches:
     async def _find(self, stream: Stream, attempts: list[Attempt]) -> Attempt | None:
         """The attempt that is in the log after all; a segment's nonce makes it unlike any other."""
         segments = set(await self._store.segments(stream.name, attempts[0].commit.before.version))
-        return next((attempt for attempt in attempts if attempt.commit.segment in segments), None)
+        landed = next((attempt for attempt in attempts if attempt.commit.segment in segments), None)
+        if landed is not None:
+            await self._store.confirm(stream.name)
+        return landed
 
     def _answer(self, stream: Stream, attempt: Attempt) -> None:
         self._metrics.learnt(stream.name, attempt.outcomes, attempt.seconds)

@@ -79,6 +79,10 @@ class HotCopies:
         self._copies.move_to_end(stream)
         return copy
 
+    def peek(self, stream: str) -> HotCopy | None:
+        """The hot copy, where there is one; nobody is asked whether it is the newest."""
+        return self._copies.get(stream)
+
     async def refresh(self, stream: str) -> HotCopy:
         """The hot copy at the head that the store has now: the newest it can start from, then the log after it."""
         for _ in range(ATTEMPTS):
@@ -138,7 +142,7 @@ class HotCopies:
 
     async def _load(self, stream: str, head: Head) -> HotCopy:
         """The newest checkpoint that can be read, else the learner of the configuration at version 0."""
-        config = _config(head)
+        config = config_of(head)
         if self._kernels is not None:
             self._kernels.check(config.dtype)
         for version in head.checkpoints:
@@ -151,6 +155,8 @@ class HotCopies:
                 continue
             except model.OtherFormat as other:
                 raise Internal(f"the stream was written by another version of the service: {other}") from other
+            if learner.config != config:
+                raise Internal("a checkpoint of the stream is of another configuration than the stream")
             token = Token(version, head.token.epoch, blob[:CHAIN])
             break
         else:
@@ -239,7 +245,6 @@ class HotCopies:
         try:
             blob = await asyncio.to_thread(_pack, copy)
             written = await self._store.write_checkpoint(stream, copy.token, blob)
-            await self._store.trim_outcomes(stream, self._settings.outcomes_kept)
         except ServiceError as error:
             # Nothing is lost: the log still reaches back to the checkpoint before. The next commit tries again.
             logger.warning("no checkpoint of stream %s at version %d: %s", stream, copy.token.version, error.detail)
@@ -257,7 +262,7 @@ def _includes(copy: Token, head: Token) -> bool:
     return copy == head or (copy.epoch == head.epoch and copy.version > head.version)
 
 
-def _config(head: Head) -> model.Config:
+def config_of(head: Head) -> model.Config:
     """The stream's configuration. Raises Internal where another version of the service wrote it."""
     try:
         return model.Config.from_dict(json.loads(head.config))

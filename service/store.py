@@ -12,6 +12,18 @@ from typing import Protocol, TypeAlias
 
 
 @dataclass(frozen=True, slots=True)
+class Keep:
+    """What a store keeps of a stream beside its learner."""
+
+    outcomes: int = 10_000
+    """Of the newest events that had an id;"""
+    seconds: int = 86_400
+    """and for so long."""
+    whole_log: bool = False
+    """Every event, and not only those after the older of two checkpoints."""
+
+
+@dataclass(frozen=True, slots=True)
 class Token:
     """Which history a learner has seen. A version alone is not enough: a head can go back after a failover."""
 
@@ -88,13 +100,19 @@ class Store(Protocol):
         """The streams, sorted."""
 
     async def commit(self, stream: str, commit: Commit) -> CommitResult:
-        """Append the segment, keep the outcomes, move the head: all or nothing. Never retried by the store itself."""
+        """Append the segment, keep the outcomes, move the head: all or nothing. Never retried by the store itself.
+
+        Outcomes beyond what is kept are forgotten, the oldest first.
+        """
 
     async def outcomes(self, stream: str, ids: list[str]) -> list[bytes | None]:
         """The record of each id, None where there is none."""
 
-    async def trim_outcomes(self, stream: str, keep: int) -> None:
-        """Forget the oldest outcomes until `keep` are left."""
+    async def confirm(self, stream: str) -> None:
+        """Return when everything that was committed is as safe as a commit that was acknowledged.
+
+        For who finds in the store what an unknown commit did: it may be there, and not yet on a replica.
+        """
 
     async def segments(self, stream: str, after: int) -> list[bytes]:
         """The log's segments that hold any event of a version above `after`, in order."""
@@ -102,8 +120,9 @@ class Store(Protocol):
     async def write_checkpoint(self, stream: str, token: Token, blob: bytes) -> bool:
         """Store the learner at `token.version` and let the head point to it; two are kept.
 
-        The log behind the older of the two is trimmed. False, and nothing to be read afterwards, when the stream is
-        of another epoch, gone, has a checkpoint as new, was never at this token, or the version is 0.
+        The log behind the older of the two is trimmed, unless all of it is kept. False, and nothing to be read
+        afterwards, when the stream is of another epoch, gone, has a checkpoint as new, was never at this token, or the
+        version is 0.
         """
 
     async def read_checkpoint(self, stream: str, version: int) -> bytes | None:

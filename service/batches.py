@@ -28,7 +28,7 @@ from service.patience import Patience
 from service.schemas import Event
 from service.settings import Settings
 from service.store import Commit, Committed, Store, Token
-from service.wire import Arrival, OutcomeWriter, arrival
+from service.wire import FINGERPRINT, Arrival, OutcomeWriter, arrival
 
 logger = logging.getLogger(__name__)
 
@@ -43,8 +43,6 @@ INLINE_SECONDS = 0.002
 """A batch that takes longer than this learns in a thread, so that other streams go on;"""
 INLINE_BYTES = 1024 * 1024
 """and so does one whose learner is larger, as copying it takes long."""
-FINGERPRINT = 8
-"""Bytes of `Arrival.fingerprint` that precede the outcome in a record."""
 PAUSE = 0.05
 """Seconds between two attempts while the store does not answer."""
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 import model
 from service import log
+from service.checkpoint import pack, unpack
 from service.errors import Internal, ServiceError, UnknownStream
 from service.kernels import Kernels
 from service.metrics import Metrics
@@ -21,8 +22,6 @@ from service.store import Head, Store, Token
 
 logger = logging.getLogger(__name__)
 
-CHAIN = 32
-"""Bytes of the chain that precede the learner in a checkpoint."""
 REPLAY_SECONDS = 1.0
 """A checkpoint is due when learning the events since the last one took longer than this,"""
 CHECKPOINT_SHARE = 10.0
@@ -135,6 +134,7 @@ class HotCopies:
 
     async def close(self) -> None:
         """Checkpoint what has events since its last one, so that the next start need not replay them."""
+        await asyncio.gather(*self._saving.values())  # of an earlier version, perhaps
         for stream in self._copies:
             if self._unsaved(stream) > 0:
                 self._save(stream)
@@ -148,7 +148,7 @@ class HotCopies:
         for version in head.checkpoints:
             blob = await self._store.read_checkpoint(stream, version) or b""
             try:
-                learner = await asyncio.to_thread(_unpack, blob)
+                chain, learner = await asyncio.to_thread(unpack, blob)
             except model.DamagedState as damage:
                 logger.warning("checkpoint %d of stream %s is damaged: %s", version, stream, damage)
                 self._metrics.damaged.inc()
@@ -157,11 +157,11 @@ class HotCopies:
                 raise Internal(f"the stream was written by another version of the service: {other}") from other
             if learner.config != config:
                 raise Internal("a checkpoint of the stream is of another configuration than the stream")
-            token = Token(version, head.token.epoch, blob[:CHAIN])
+            token = Token(version, head.token.epoch, chain)
             break
         else:
             learner = await asyncio.to_thread(model.Learner, config)
-            token = Token(0, head.token.epoch, log.genesis(head.token.epoch))
+            token = Token.first(head.token.epoch)
         known = self._known.get(stream)
         if known is None or known.acknowledged.epoch != token.epoch:
             self._known[stream] = Known(token, token.version)
@@ -243,7 +243,7 @@ class HotCopies:
     async def _write(self, stream: str, copy: HotCopy, known: Known) -> None:
         unsaved, start = known.unsaved_seconds, time.perf_counter()
         try:
-            blob = await asyncio.to_thread(_pack, copy)
+            blob = await asyncio.to_thread(pack, copy.token.chain, copy.learner)
             written = await self._store.write_checkpoint(stream, copy.token, blob)
         except ServiceError as error:
             # Nothing is lost: the log still reaches back to the checkpoint before. The next commit tries again.
@@ -270,19 +270,9 @@ def config_of(head: Head) -> model.Config:
         raise Internal(f"the stream was written by another version of the service: {error}") from error
 
 
-# What takes long where a learner is large, for a thread.
-
-
 def _replayed(learner: model.Learner, batches: list[log.Events]) -> model.Learner:
     learner = learner.copy()
     for events in batches:
         learner.observe_many(events.Y, events.X, events.times)
     return learner
 
-
-def _pack(copy: HotCopy) -> bytes:
-    return copy.token.chain + model.to_bytes(copy.learner)
-
-
-def _unpack(blob: bytes) -> model.Learner:
-    return model.from_bytes(blob[CHAIN:])

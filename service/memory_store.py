@@ -6,7 +6,6 @@ No method waits for anything, so in one event loop each of them is atomic.
 import time
 from dataclasses import dataclass, field, replace
 
-from service.log import genesis
 from service.store import Commit, CommitResult, Committed, Conflict, Duplicate, Head, Keep, Token
 
 
@@ -26,15 +25,16 @@ class MemoryStore:
         self._streams: dict[str, _Stream] = {}
 
     async def create(
-        self, stream: str, epoch: str, config: str, fingerprint: str, limit: int
+        self, stream: str, start: Token, config: str, fingerprint: str, limit: int, checkpoint: bytes | None = None
     ) -> tuple[Head, bool] | None:
         """See `Store.create`."""
         if stream in self._streams:
             return self._streams[stream].head, False
         if len(self._streams) >= limit:
             return None
-        head = Head(Token(0, epoch, genesis(epoch)), config, fingerprint, ())
-        self._streams[stream] = _Stream(head)
+        checkpoints = {} if checkpoint is None else {start.version: checkpoint}
+        head = Head(start, config, fingerprint, tuple(checkpoints))
+        self._streams[stream] = _Stream(head, checkpoints=checkpoints)
         return head, True
 
     async def head(self, stream: str) -> Head | None:
@@ -74,6 +74,11 @@ class MemoryStore:
         """See `Store.outcomes`."""
         found = self._streams.get(stream)
         return [None if found is None else found.outcomes.get(name, (0.0, None))[1] for name in ids]
+
+    async def recorded(self, stream: str) -> list[tuple[str, bytes]]:
+        """See `Store.recorded`."""
+        found = self._streams.get(stream)
+        return [] if found is None else [(name, record) for name, (_, record) in found.outcomes.items()]
 
     async def confirm(self, stream: str) -> None:
         """See `Store.confirm`."""

@@ -34,7 +34,6 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from service.errors import Internal, ServiceError, StoreFull, Unavailable
-from service.log import genesis
 from service.redis_client import Lane, place
 from service.store import Commit, CommitResult, Committed, Conflict, Duplicate, Head, Keep, Token
 
@@ -68,6 +67,10 @@ class _Checkpoint:
     name: str
     chunks: int
     size: int
+
+    @property
+    def field(self) -> str:
+        return f"{self.name},{self.chunks},{self.size}"
 
     @property
     def version(self) -> int:
@@ -143,7 +146,7 @@ class RedisStore:
         self._checkpoint = _Script.load("checkpoint")
 
     async def create(
-        self, stream: str, epoch: str, config: str, fingerprint: str, limit: int
+        self, stream: str, start: Token, config: str, fingerprint: str, limit: int, checkpoint: bytes | None = None
     ) -> tuple[Head, bool] | None:
         """See `Store.create`."""
         existing = await self.head(stream)
@@ -151,8 +154,11 @@ class RedisStore:
             return existing, False
         if await self._run(self._enrol, [NAMES], stream, limit) == 0:
             return None
-        arguments = (epoch, genesis(epoch), config, fingerprint)
-        made, *fields = await self._run(self._create, [_key(stream, "head")], *arguments)
+        written = None if checkpoint is None else await self._write(stream, start.version, checkpoint)
+        arguments = (start.version, start.epoch, start.chain, config, fingerprint)
+        chunks = ("", 0) if written is None else (written.field, written.chunks)
+        prefix = _key(stream, f"ck:{written.name}:" if written else "ck:")
+        made, *fields = await self._run(self._create, [_key(stream, "head")], *arguments, *chunks, prefix)
         # Once more: a `delete` of the same name may have taken it out of the set just before the head was there.
         await self._answer(self._redis.sadd(NAMES, stream))
         head = _head(fields)
@@ -202,6 +208,17 @@ class RedisStore:
         records: list[bytes | None] = await self._answer(self._redis.hmget(_key(stream, "outcomes"), ids))
         return records
 
+    async def recorded(self, stream: str) -> list[tuple[str, bytes]]:
+        """See `Store.recorded`."""
+        entries = await self._answer(self._redis.lrange(_key(stream, "ids"), 0, -1))
+        ids = [entry.partition(b":")[2].decode() for entry in entries]
+        found: list[tuple[str, bytes]] = []
+        for start in range(0, len(ids), PAGE):
+            page = ids[start : start + PAGE]
+            records = await self.outcomes(stream, page)
+            found += ((name, record) for name, record in zip(page, records, strict=True) if record is not None)
+        return found
+
     async def confirm(self, stream: str) -> None:
         """See `Store.confirm`. WAIT counts what went over its own connection, so a write goes before it."""
         if not self._replicas:
@@ -233,12 +250,7 @@ class RedisStore:
 
     async def write_checkpoint(self, stream: str, token: Token, blob: bytes) -> bool:
         """See `Store.write_checkpoint`. Unavailable leaves chunks that expire."""
-        chunks = max(1, -(-len(blob) // CHUNK))
-        checkpoint = _Checkpoint(f"{token.version}:{secrets.token_hex(4)}", chunks, len(blob))
-        keys = checkpoint.keys(stream)
-        for i, key in enumerate(keys):
-            chunk = memoryview(blob)[i * CHUNK : (i + 1) * CHUNK]
-            await self._answer(self._bulk.set(key, chunk, ex=UNCLAIMED_SECONDS), self._bulk_lane)
+        checkpoint = await self._write(stream, token.version, blob)
         wanted = await self._run(
             self._checkpoint,
             [_key(stream, "head"), _key(stream, "log")],
@@ -247,8 +259,17 @@ class RedisStore:
             *(_key(stream, "ck:"), int(self._keep.whole_log)),
         )
         if not wanted:
-            await self._answer(self._bulk.unlink(*keys), self._bulk_lane)
+            await self._answer(self._bulk.unlink(*checkpoint.keys(stream)), self._bulk_lane)
         return bool(wanted)
+
+    async def _write(self, stream: str, version: int, blob: bytes) -> _Checkpoint:
+        """The chunks of a checkpoint, to which no head points yet."""
+        chunks = max(1, -(-len(blob) // CHUNK))
+        checkpoint = _Checkpoint(f"{version}:{secrets.token_hex(4)}", chunks, len(blob))
+        for i, key in enumerate(checkpoint.keys(stream)):
+            chunk = memoryview(blob)[i * CHUNK : (i + 1) * CHUNK]
+            await self._answer(self._bulk.set(key, chunk, ex=UNCLAIMED_SECONDS), self._bulk_lane)
+        return checkpoint
 
     async def read_checkpoint(self, stream: str, version: int) -> bytes | None:
         """See `Store.read_checkpoint`. None too when a part of it is missing."""

@@ -8,7 +8,9 @@ is then unknown), and `StoreFull` when it has no room (nothing happened).
 """
 
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Protocol, Self, TypeAlias
+
+from service.log import genesis
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,11 @@ class Token:
     """Random, drawn when the stream was created: a deleted and created stream is another one."""
     chain: bytes
     """Hash over the epoch and every segment up to this version, 32 bytes."""
+
+    @classmethod
+    def first(cls, epoch: str) -> Self:
+        """That of a stream without events."""
+        return cls(0, epoch, genesis(epoch))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +89,13 @@ class Store(Protocol):
     """A place where learners live."""
 
     async def create(
-        self, stream: str, epoch: str, config: str, fingerprint: str, limit: int
+        self, stream: str, start: Token, config: str, fingerprint: str, limit: int, checkpoint: bytes | None = None
     ) -> tuple[Head, bool] | None:
-        """Make a stream at version 0, chain = `service.log.genesis(epoch)`, unless there is one of that name.
+        """Make a stream whose log begins at `start`, unless there is one of that name.
 
-        The head that the store has afterwards, and whether this call made it; None when `limit` streams exist
-        already and this is not one of them.
+        A new one starts at `Token.first(epoch)`; one that comes from elsewhere, with
+        its learner at a later version as `checkpoint`. The head that the store has afterwards, and whether this call
+        made it; None when `limit` streams exist already and this is not one of them.
         """
 
     async def head(self, stream: str) -> Head | None:
@@ -107,6 +115,9 @@ class Store(Protocol):
 
     async def outcomes(self, stream: str, ids: list[str]) -> list[bytes | None]:
         """The record of each id, None where there is none."""
+
+    async def recorded(self, stream: str) -> list[tuple[str, bytes]]:
+        """Every id and record that is kept, the oldest first; what comes or goes meanwhile may be in it or not."""
 
     async def confirm(self, stream: str) -> None:
         """Return when everything that was committed is as safe as a commit that was acknowledged.

@@ -17,7 +17,7 @@ from service.kernels import Kernels
 from service.metrics import Metrics
 from service.schemas import Event, Forecast, ForecastRequest, Step, StreamHead, StreamStatus
 from service.settings import Settings
-from service.store import Store
+from service.store import Store, Token
 from service.wire import arrival, future, steps
 
 CLOSE_SECONDS = 2.0
@@ -49,8 +49,9 @@ class Streams:
             self._kernels.check(config.dtype)
         await self._check_size(config)
         made = await self._store.create(
-            name, secrets.token_hex(8), json.dumps(config.to_dict()), config.fingerprint(), self._settings.max_streams
-        )
+            name, Token.first(secrets.token_hex(8)), json.dumps(config.to_dict()), config.fingerprint(),
+            self._settings.max_streams,
+        )  # fmt: skip
         if made is None:
             raise TooMany(f"the store holds {self._settings.max_streams} streams; delete one first", retry_after=60)
         head, created = made

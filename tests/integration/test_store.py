@@ -13,27 +13,27 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_a_new_stream_is_at_version_zero(store: Store) -> None:
-    head = Head(Token(0, "e1", log.genesis("e1")), '{"targets": ["ü"]}', "print", ())
+    head = Head(Token.first("e1"), '{"targets": ["ü"]}', "print", ())
     assert await store.head("s") is None
-    assert await store.create("s", "e1", head.config, head.fingerprint, 1) == (head, True)
+    assert await store.create("s", Token.first("e1"), head.config, head.fingerprint, 1) == (head, True)
     assert await store.head("s") == head
 
 
 async def test_a_stream_is_made_once(store: Store) -> None:
-    first = await store.create("s", "e1", "{}", "print", 10)
+    first = await store.create("s", Token.first("e1"), "{}", "print", 10)
     assert first is not None
-    assert await store.create("s", "e2", '{"other": 1}', "other", 10) == (first[0], False)
+    assert await store.create("s", Token.first("e2"), '{"other": 1}', "other", 10) == (first[0], False)
     assert await store.head("s") == first[0]
 
 
 async def test_no_more_streams_than_the_limit(store: Store) -> None:
     await created(store, "a")
     await created(store, "b")
-    assert await store.create("c", "e", "{}", "print", 2) is None
+    assert await store.create("c", Token.first("e"), "{}", "print", 2) is None
     assert await store.head("c") is None
-    assert await store.create("b", "e", "{}", "print", 2) is not None
+    assert await store.create("b", Token.first("e"), "{}", "print", 2) is not None
     assert await store.delete("a")
-    assert await store.create("c", "e", "{}", "print", 2) is not None
+    assert await store.create("c", Token.first("e"), "{}", "print", 2) is not None
 
 
 async def test_names_are_sorted(store: Store) -> None:
@@ -110,7 +110,7 @@ async def test_a_commit_from_another_history_conflicts(store: Store, wrong: dict
 
 
 async def test_a_commit_to_no_stream_conflicts(store: Store) -> None:
-    assert await store.commit("s", following(Token(0, "epoch", log.genesis("epoch")))) == Conflict()
+    assert await store.commit("s", following(Token.first("epoch"))) == Conflict()
     assert await store.head("s") is None
 
 

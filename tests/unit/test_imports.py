@@ -21,7 +21,7 @@ MODEL = (
 SERVICE = (
     {"__init__"},
     {"settings", "errors", "schemas", "log", "failure", "patience", "checkpoint"},
-    {"kernels", "metrics", "store", "redis_client", "wire", "parsing", "machine", "listen", "scores"},
+    {"kernels", "metrics", "store", "redis_client", "redis_errors", "wire", "parsing", "machine", "listen", "scores"},
     {"memory_store", "redis_store", "embedded", "hot", "client", "csv_events", "history"},
     {"batches", "screen", "replay", "local", "stores", "archive", "replay_log"},
     {"streams", "demo"},

@@ -3,6 +3,7 @@
 import numpy as np
 
 from model import signs
+from model.anomaly import USUAL
 from model.cells import set_biases, spread_rates
 from model.config import GATES, Config
 from model.intervals import MISCOVERAGE, WINDOW
@@ -102,4 +103,5 @@ def _intervals(config: Config) -> Intervals:
         ring=np.zeros((heads, q, WINDOW)),
         ordered=np.zeros((heads, q, WINDOW)),
         level=np.full((heads, q), MISCOVERAGE),
+        surprise=np.full(q, USUAL),
     )

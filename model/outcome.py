@@ -54,7 +54,8 @@ class Outcomes(NamedTuple):
     baseline_loss: Float64
     """(T,): the same for persistence; for symbols, of the symbols' frequencies so far."""
     anomaly: Float64
-    """(T,): largest, over the targets, of the share of recent errors that this one exceeds; in [0, 1)."""
+    """(T,): in [0, 1]; the probability that a whole window of ordinary events has no errors as surprising as the newest
+    few (see `anomaly`)."""
     ahead: Float64
     """(T, H, o): forecasts of the next H values; NaN where inputs of the next event would be needed."""
     gradient_norm: Float64

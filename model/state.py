@@ -134,6 +134,8 @@ class Intervals(NamedTuple):
     """(H, q, window): the same, ascending."""
     level: Float64
     """(H, q): the level α that the interval aims at now."""
+    surprise: Float64
+    """(q,): fading sum of -ln of the tail probabilities of the newest errors one step ahead (see `anomaly`)."""
 
 
 class State(NamedTuple):

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from model import calendar, horizons, intervals, kernels, readout, scaling, symbols
+from model import anomaly, calendar, horizons, intervals, kernels, readout, scaling, symbols
 from model.cells import advance
 from model.horizons import TARGET_CLIP
 from model.jit import compiled, inner
@@ -115,7 +115,7 @@ def interval(state: State, rules: Rules, head: int, prediction: Float64, lower: 
 def score(state: State, y: Float64, prediction: Float64, lower: Float64, upper: Float64) -> tuple[float, float, float]:
     """(loss, loss of persistence, anomaly); the errors go into the windows of the intervals."""
     scales, scores = state.scales, state.intervals
-    loss, baseline, anomaly, present, judged = 0.0, 0.0, 0.0, 0, 0
+    loss, baseline, least, present, judged = 0.0, 0.0, 1.0, 0, 0
     for i in range(y.shape[0]):
         if math.isnan(y[i]) or scales.seen[i] < 2:
             continue
@@ -129,14 +129,23 @@ def score(state: State, y: Float64, prediction: Float64, lower: Float64, upper: 
         present += 1
         if scores.seen[0, i] > 0:
             judged += 1
-            anomaly = max(anomaly, intervals.exceeded(scores.ordered[0, i], scores.seen[0, i], abs(error)))
+            least = min(least, _surprise(state, i, abs(error)))
             outside = y[i] < lower[i] or y[i] > upper[i]
             scores.level[0, i] = intervals.adapt(scores.level[0, i], outside)
         intervals.insert(scores.ring[0, i], scores.ordered[0, i], scores.seen[0, i], abs(error))
         scores.seen[0, i] += 1
     if present == 0:
         return math.nan, math.nan, math.nan
-    return loss / present, baseline / present, anomaly if judged > 0 else math.nan
+    return loss / present, baseline / present, anomaly.score(least, judged) if judged > 0 else math.nan
+
+
+@inner
+def _surprise(state: State, i: int, error: float) -> float:
+    """P of the newest errors of target i, `error` included; before it goes into the window."""
+    scores = state.intervals
+    p = anomaly.tail(scores.ordered[0, i], scores.seen[0, i], error)
+    scores.surprise[i] = anomaly.follow(scores.surprise[i], p)
+    return anomaly.improbability(scores.surprise[i])
 
 
 @inner
@@ -148,10 +157,10 @@ def score_symbol(state: State, y: float, prediction: Float64) -> tuple[float, fl
     bits = symbols.surprise(prediction[int(y)])
     baseline = symbols.surprise(symbols.frequency(state.scales.counts, int(y)))
     seen = scores.seen[0, 0]
-    anomaly = intervals.exceeded(scores.ordered[0, 0], seen, bits) if seen > 0 else math.nan
+    strange = anomaly.score(_surprise(state, 0, bits), 1) if seen > 0 else math.nan
     intervals.insert(scores.ring[0, 0], scores.ordered[0, 0], seen, bits)
     scores.seen[0, 0] += 1
-    return bits, baseline, anomaly
+    return bits, baseline, strange
 
 
 @inner

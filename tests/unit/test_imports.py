@@ -10,8 +10,8 @@ ROOT = Path(__file__).parents[2]
 MODEL = (
     {"types", "jit"},
     {"elementary", "config", "state", "signs", "kernels", "scaling", "intervals", "optim"},
-    {"cells", "readout", "symbols", "calendar", "tangent", "rtrl"},
-    {"traces", "outcome"},
+    {"cells", "readout", "calendar", "tangent", "rtrl", "anomaly"},
+    {"symbols", "traces", "outcome"},
     {"horizons", "initial", "learn"},
     {"step"},
     {"learner"},

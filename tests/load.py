@@ -99,7 +99,8 @@ class Line:
 
     async def end(self) -> None:
         """The same, and wait until it is gone."""
-        streams, _ = self._streams, self.close()
+        streams = self._streams
+        self.close()
         if streams is not None:
             with contextlib.suppress(OSError):
                 await streams[1].wait_closed()

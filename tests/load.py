@@ -185,6 +185,15 @@ class Load:
         wait_until(lambda: self.total >= wanted or self.failures, lambda: f"{self.total} of {wanted} acknowledged")
         assert not self.failures, self.failures
 
+    def until_all_go_on(self) -> float:
+        """Seconds until every stream has acknowledged another event."""
+        start, before = time.monotonic(), {stream: len(acks) for stream, acks in self.acknowledged.items()}
+        wait_until(
+            lambda: self.failures or all(len(self.acknowledged[stream]) > count for stream, count in before.items()),
+            lambda: "a stream does not go on",
+        )
+        return time.monotonic() - start
+
     def finish(self) -> None:
         """Send nothing new, and return when all that was sent is acknowledged."""
         self._stopping.set()

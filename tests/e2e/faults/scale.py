@@ -18,7 +18,7 @@ STORE_KILLS = _size(4, 50)
 RACE_EVENTS = _size(6_000, 100_000)
 FAILOVERS = _size(1, 10)
 SLOT_MOVES = _size(1, 5)
-FAULT_SECONDS = _size(2.2, 20.0)
+FAULT_SECONDS = _size(2.5, 20.0)
 """How long the store is away or slow."""
 CUTS = _size(20, 300)
 """Connections that are cut."""

@@ -16,9 +16,9 @@ from service.errors import BadRequest, Internal, MethodNotAllowed, NotFound, Ser
 from service.kernels import Kernels
 from service.metrics import Metrics
 from service.middleware import BodyLimit, RequestMetrics
-from service.redis_store import RedisStore
 from service.settings import Settings
 from service.store import Store
+from service.stores import connect
 from service.streams import Streams
 
 
@@ -30,7 +30,7 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
     if store is None:
         if settings.redis_url is None:
             raise ValueError("the service needs a store: give one, or set REDIS_URL")
-        store = RedisStore(settings.redis_url, settings.store_timeout)
+        store = connect(settings, settings.redis_url, settings.store_timeout)
     metrics = Metrics(settings.metric_streams)
     kernels = Kernels()
     streams = Streams(settings, store, metrics, kernels)

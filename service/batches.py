@@ -28,7 +28,7 @@ from service.patience import Patience
 from service.schemas import Event
 from service.settings import Settings
 from service.store import Commit, Committed, Store, Token
-from service.wire import Arrival, OutcomeWriter, arrival
+from service.wire import FINGERPRINT, Arrival, OutcomeWriter, arrival
 
 logger = logging.getLogger(__name__)
 
@@ -43,8 +43,6 @@ INLINE_SECONDS = 0.002
 """A batch that takes longer than this learns in a thread, so that other streams go on;"""
 INLINE_BYTES = 1024 * 1024
 """and so does one whose learner is larger, as copying it takes long."""
-FINGERPRINT = 8
-"""Bytes of `Arrival.fingerprint` that precede the outcome in a record."""
 PAUSE = 0.05
 """Seconds between two attempts while the store does not answer."""
 
@@ -234,6 +232,8 @@ class Batches:
         if not ids:
             return batch
         known = dict(zip(ids, await self._store.outcomes(stream.name, ids), strict=True))
+        if any(record is not None for record in known.values()):
+            await self._store.confirm(stream.name)
         for waiting in batch:
             record = known.get(waiting.event.id) if waiting.event.id is not None else None
             if record is None:
@@ -279,7 +279,10 @@ class Batches:
     async def _find(self, stream: Stream, attempts: list[Attempt]) -> Attempt | None:
         """The attempt that is in the log after all; a segment's nonce makes it unlike any other."""
         segments = set(await self._store.segments(stream.name, attempts[0].commit.before.version))
-        return next((attempt for attempt in attempts if attempt.commit.segment in segments), None)
+        landed = next((attempt for attempt in attempts if attempt.commit.segment in segments), None)
+        if landed is not None:
+            await self._store.confirm(stream.name)
+        return landed
 
     def _answer(self, stream: Stream, attempt: Attempt) -> None:
         self._metrics.learnt(stream.name, attempt.outcomes, attempt.seconds)

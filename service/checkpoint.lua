@@ -2,7 +2,8 @@
 -- The names of dropped chunks come from the head; they carry the stream's hash tag, so they are on this shard.
 --
 -- KEYS  head, log
--- ARGV  epoch, version, chain, name (<version>:<write>), number of chunks, bytes, prefix of chunk keys
+-- ARGV  epoch, version, chain, name (<version>:<write>), number of chunks, bytes, prefix of chunk keys, whether the
+--       whole log is kept (1 or 0)
 -- gives 1, or 0 when the stream does not want this checkpoint
 
 local function chunks(name, count, visit)
@@ -43,7 +44,7 @@ redis.call('HSET', KEYS[1], 'checkpoints', kept[1] and text .. ' ' .. kept[1].te
 chunks(ARGV[4], ARGV[5], function(key)
   redis.call('PERSIST', key)
 end)
-if kept[1] then
+if kept[1] and ARGV[8] == '0' then
   -- Entries up to <version>-0 go. Not '<version + 1>-0': a number of Lua loses digits when it becomes text.
   redis.call('XTRIM', KEYS[2], 'MINID', string.match(kept[1].name, '^%d+') .. '-1')
 end

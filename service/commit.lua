@@ -2,7 +2,8 @@
 -- first write is one that grows: a server without room refuses it, and with it everything.
 --
 -- KEYS  head, log, outcomes, ids
--- ARGV  version, epoch, chain before; version, chain after; segment; then id, record for each outcome
+-- ARGV  version, epoch, chain before; version, chain after; segment; outcomes and seconds to keep; then id, record for
+--       each outcome
 -- gives 'committed', 'conflict' or 'duplicate'
 
 local SPAN = 1000 -- even; unpack() of several thousand values does not fit on Lua's stack
@@ -13,8 +14,11 @@ local function spans(first, last, visit)
   end
 end
 
+local FIRST = 9 -- where the outcomes begin in ARGV
+local FORGET = 100 -- at least so many outcomes may be forgotten with one commit, and twice as many as come
+
 local ids = {}
-for i = 7, #ARGV, 2 do
+for i = FIRST, #ARGV, 2 do
   ids[#ids + 1] = ARGV[i]
 end
 
@@ -37,11 +41,36 @@ for i, value in ipairs(redis.call('HMGET', KEYS[1], 'version', 'epoch', 'chain')
 end
 
 redis.call('XADD', KEYS[2], ARGV[4] .. '-0', 'segment', ARGV[6], 'chain', ARGV[5])
-spans(7, #ARGV, function(start, stop)
+spans(FIRST, #ARGV, function(start, stop)
   redis.call('HSET', KEYS[3], unpack(ARGV, start, stop))
 end)
-spans(1, #ids, function(start, stop)
-  redis.call('RPUSH', KEYS[4], unpack(ids, start, stop))
+local now = redis.call('TIME')[1]
+local dated = {}
+for i, id in ipairs(ids) do
+  dated[i] = now .. ':' .. id -- not string.format, which ends a text at its first zero byte
+end
+spans(1, #dated, function(start, stop)
+  redis.call('RPUSH', KEYS[4], unpack(dated, start, stop))
 end)
 redis.call('HSET', KEYS[1], 'version', ARGV[4], 'chain', ARGV[5])
+
+-- Outcomes that are too many or too old. What frees memory is never refused, so here it may come last.
+local surplus = redis.call('LLEN', KEYS[4]) - tonumber(ARGV[7])
+local function expired(entry)
+  return tonumber(string.match(entry, '^%d+')) + tonumber(ARGV[8]) <= tonumber(now)
+end
+local oldest = redis.call('LINDEX', KEYS[4], 0)
+if oldest and (surplus > 0 or expired(oldest)) then
+  local gone = {}
+  for i, entry in ipairs(redis.call('LRANGE', KEYS[4], 0, FORGET + 2 * #ids - 1)) do
+    if i > surplus and not expired(entry) then
+      break
+    end
+    gone[i] = string.match(entry, '^%d+:(.*)$')
+  end
+  redis.call('LTRIM', KEYS[4], #gone, -1)
+  spans(1, #gone, function(start, stop)
+    redis.call('HDEL', KEYS[3], unpack(gone, start, stop))
+  end)
+end
 return 'committed'

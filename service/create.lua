@@ -1,13 +1,17 @@
--- Make a head at version 0 unless there is one.
+-- Make a head at the version where its log begins, unless there is one.
 --
 -- KEYS  head
--- ARGV  epoch, chain, config, fingerprint
+-- ARGV  version, epoch, chain, config, fingerprint, checkpoint (as in the head, or ''), number of its chunks, prefix of
+--       their keys
 -- gives whether it was made (1 or 0), then the head's fields in the order of FIELDS in redis_store.py
 
 local made = 1 - redis.call('EXISTS', KEYS[1])
 if made == 1 then
-  redis.call('HSET', KEYS[1], 'version', '0', 'epoch', ARGV[1], 'chain', ARGV[2], 'config', ARGV[3],
-    'fingerprint', ARGV[4], 'checkpoints', '')
+  redis.call('HSET', KEYS[1], 'version', ARGV[1], 'epoch', ARGV[2], 'chain', ARGV[3], 'config', ARGV[4],
+    'fingerprint', ARGV[5], 'checkpoints', ARGV[6])
+  for i = 0, tonumber(ARGV[7]) - 1 do
+    redis.call('PERSIST', ARGV[8] .. i)
+  end
 end
 return { made, unpack(redis.call('HMGET', KEYS[1], 'version', 'epoch', 'chain', 'config', 'fingerprint',
   'checkpoints')) }

@@ -213,23 +213,12 @@ class EmbeddedServer:
     async def _ready(self) -> None:
         assert self._process is not None
         deadline = time.monotonic() + READY_SECONDS
-        while not await self._answers():
+        while not await answers(self._socket):
             if self._process.poll() is not None:
                 raise EmbeddedError(f"the store's server ended at once: {self._last_words()}")
             if time.monotonic() > deadline:
                 raise EmbeddedError(f"the store's server does not answer: see {self._data_dir / 'redis.log'}")
             await asyncio.sleep(POLL_SECONDS)
-
-    async def _answers(self) -> bool:
-        with contextlib.suppress(OSError):  # no socket yet, nobody there, or no answer in time
-            async with asyncio.timeout(1):
-                reader, writer = await asyncio.open_unix_connection(self._socket)
-                try:
-                    writer.write(b"PING\r\n")
-                    return await reader.readline() == b"+PONG\r\n"
-                finally:
-                    writer.close()
-        return False
 
     def _last_words(self) -> str:
         said = (self._data_dir / "redis.log").read_bytes()[self._log_start :].decode(errors="replace")
@@ -242,6 +231,19 @@ class EmbeddedServer:
                 return False
             await asyncio.sleep(POLL_SECONDS)
         return True
+
+
+async def answers(path: Path) -> bool:
+    """Whether a server answers on this unix socket."""
+    with contextlib.suppress(OSError):  # no socket yet, nobody there, or no answer in time
+        async with asyncio.timeout(1):
+            reader, writer = await asyncio.open_unix_connection(path)
+            try:
+                writer.write(b"PING\r\n")
+                return await reader.readline() == b"+PONG\r\n"
+            finally:
+                writer.close()
+    return False
 
 
 def _end(code: int) -> str:

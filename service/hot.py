@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 import model
 from service import log
+from service.checkpoint import pack, unpack
 from service.errors import Internal, ServiceError, UnknownStream
 from service.kernels import Kernels
 from service.metrics import Metrics
@@ -21,8 +22,6 @@ from service.store import Head, Store, Token
 
 logger = logging.getLogger(__name__)
 
-CHAIN = 32
-"""Bytes of the chain that precede the learner in a checkpoint."""
 REPLAY_SECONDS = 1.0
 """A checkpoint is due when learning the events since the last one took longer than this,"""
 CHECKPOINT_SHARE = 10.0
@@ -79,6 +78,10 @@ class HotCopies:
         self._copies.move_to_end(stream)
         return copy
 
+    def peek(self, stream: str) -> HotCopy | None:
+        """The hot copy, where there is one; nobody is asked whether it is the newest."""
+        return self._copies.get(stream)
+
     async def refresh(self, stream: str) -> HotCopy:
         """The hot copy at the head that the store has now: the newest it can start from, then the log after it."""
         for _ in range(ATTEMPTS):
@@ -131,6 +134,7 @@ class HotCopies:
 
     async def close(self) -> None:
         """Checkpoint what has events since its last one, so that the next start need not replay them."""
+        await asyncio.gather(*self._saving.values())  # of an earlier version, perhaps
         for stream in self._copies:
             if self._unsaved(stream) > 0:
                 self._save(stream)
@@ -138,24 +142,26 @@ class HotCopies:
 
     async def _load(self, stream: str, head: Head) -> HotCopy:
         """The newest checkpoint that can be read, else the learner of the configuration at version 0."""
-        config = _config(head)
+        config = config_of(head)
         if self._kernels is not None:
             self._kernels.check(config.dtype)
         for version in head.checkpoints:
             blob = await self._store.read_checkpoint(stream, version) or b""
             try:
-                learner = await asyncio.to_thread(_unpack, blob)
+                chain, learner = await asyncio.to_thread(unpack, blob)
             except model.DamagedState as damage:
                 logger.warning("checkpoint %d of stream %s is damaged: %s", version, stream, damage)
                 self._metrics.damaged.inc()
                 continue
             except model.OtherFormat as other:
                 raise Internal(f"the stream was written by another version of the service: {other}") from other
-            token = Token(version, head.token.epoch, blob[:CHAIN])
+            if learner.config != config:
+                raise Internal("a checkpoint of the stream is of another configuration than the stream")
+            token = Token(version, head.token.epoch, chain)
             break
         else:
             learner = await asyncio.to_thread(model.Learner, config)
-            token = Token(0, head.token.epoch, log.genesis(head.token.epoch))
+            token = Token.first(head.token.epoch)
         known = self._known.get(stream)
         if known is None or known.acknowledged.epoch != token.epoch:
             self._known[stream] = Known(token, token.version)
@@ -237,9 +243,8 @@ class HotCopies:
     async def _write(self, stream: str, copy: HotCopy, known: Known) -> None:
         unsaved, start = known.unsaved_seconds, time.perf_counter()
         try:
-            blob = await asyncio.to_thread(_pack, copy)
+            blob = await asyncio.to_thread(pack, copy.token.chain, copy.learner)
             written = await self._store.write_checkpoint(stream, copy.token, blob)
-            await self._store.trim_outcomes(stream, self._settings.outcomes_kept)
         except ServiceError as error:
             # Nothing is lost: the log still reaches back to the checkpoint before. The next commit tries again.
             logger.warning("no checkpoint of stream %s at version %d: %s", stream, copy.token.version, error.detail)
@@ -257,15 +262,12 @@ def _includes(copy: Token, head: Token) -> bool:
     return copy == head or (copy.epoch == head.epoch and copy.version > head.version)
 
 
-def _config(head: Head) -> model.Config:
+def config_of(head: Head) -> model.Config:
     """The stream's configuration. Raises Internal where another version of the service wrote it."""
     try:
         return model.Config.from_dict(json.loads(head.config))
     except model.ConfigError as error:
         raise Internal(f"the stream was written by another version of the service: {error}") from error
-
-
-# What takes long where a learner is large, for a thread.
 
 
 def _replayed(learner: model.Learner, batches: list[log.Events]) -> model.Learner:
@@ -274,10 +276,3 @@ def _replayed(learner: model.Learner, batches: list[log.Events]) -> model.Learne
         learner.observe_many(events.Y, events.X, events.times)
     return learner
 
-
-def _pack(copy: HotCopy) -> bytes:
-    return copy.token.chain + model.to_bytes(copy.learner)
-
-
-def _unpack(blob: bytes) -> model.Learner:
-    return model.from_bytes(blob[CHAIN:])

@@ -3,36 +3,38 @@
 No method waits for anything, so in one event loop each of them is atomic.
 """
 
+import time
 from dataclasses import dataclass, field, replace
 
-from service.log import genesis
-from service.store import Commit, CommitResult, Committed, Conflict, Duplicate, Head, Token
+from service.store import Commit, CommitResult, Committed, Conflict, Duplicate, Head, Keep, Token
 
 
 @dataclass(slots=True)
 class _Stream:
     head: Head
     log: dict[int, tuple[bytes, bytes]] = field(default_factory=dict)  # last version → (segment, chain after it)
-    outcomes: dict[str, bytes] = field(default_factory=dict)  # in the order of their commits
+    outcomes: dict[str, tuple[float, bytes]] = field(default_factory=dict)  # id → (when, record), oldest first
     checkpoints: dict[int, bytes] = field(default_factory=dict)
 
 
 class MemoryStore:
     """Streams that live as long as this object. Never raises Unavailable or StoreFull."""
 
-    def __init__(self) -> None:
+    def __init__(self, keep: Keep = Keep()) -> None:  # noqa: B008 - immutable
+        self._keep = keep
         self._streams: dict[str, _Stream] = {}
 
     async def create(
-        self, stream: str, epoch: str, config: str, fingerprint: str, limit: int
+        self, stream: str, start: Token, config: str, fingerprint: str, limit: int, checkpoint: bytes | None = None
     ) -> tuple[Head, bool] | None:
         """See `Store.create`."""
         if stream in self._streams:
             return self._streams[stream].head, False
         if len(self._streams) >= limit:
             return None
-        head = Head(Token(0, epoch, genesis(epoch)), config, fingerprint, ())
-        self._streams[stream] = _Stream(head)
+        checkpoints = {} if checkpoint is None else {start.version: checkpoint}
+        head = Head(start, config, fingerprint, tuple(checkpoints))
+        self._streams[stream] = _Stream(head, checkpoints=checkpoints)
         return head, True
 
     async def head(self, stream: str) -> Head | None:
@@ -58,21 +60,28 @@ class MemoryStore:
         if found.head.token != commit.before:
             return Conflict()
         found.log[commit.after.version] = (commit.segment, commit.after.chain)
-        found.outcomes.update(commit.outcomes)
+        now = time.monotonic()
+        found.outcomes.update((name, (now, record)) for name, record in commit.outcomes)
+        surplus = len(found.outcomes) - self._keep.outcomes
+        for place, (name, (at, _)) in enumerate(list(found.outcomes.items())):
+            if place >= surplus and at + self._keep.seconds > now:
+                break
+            del found.outcomes[name]
         found.head = replace(found.head, token=commit.after)
         return Committed()
 
     async def outcomes(self, stream: str, ids: list[str]) -> list[bytes | None]:
         """See `Store.outcomes`."""
         found = self._streams.get(stream)
-        return [None if found is None else found.outcomes.get(name) for name in ids]
+        return [None if found is None else found.outcomes.get(name, (0.0, None))[1] for name in ids]
 
-    async def trim_outcomes(self, stream: str, keep: int) -> None:
-        """See `Store.trim_outcomes`."""
+    async def recorded(self, stream: str) -> list[tuple[str, bytes]]:
+        """See `Store.recorded`."""
         found = self._streams.get(stream)
-        if found is not None:
-            for name in list(found.outcomes)[: max(len(found.outcomes) - keep, 0)]:
-                del found.outcomes[name]
+        return [] if found is None else [(name, record) for name, (_, record) in found.outcomes.items()]
+
+    async def confirm(self, stream: str) -> None:
+        """See `Store.confirm`."""
 
     async def segments(self, stream: str, after: int) -> list[bytes]:
         """See `Store.segments`."""
@@ -92,7 +101,7 @@ class MemoryStore:
         found.checkpoints[token.version] = blob
         found.checkpoints = {version: found.checkpoints[version] for version in kept}
         found.head = replace(found.head, checkpoints=kept)
-        if before:
+        if before and not self._keep.whole_log:
             found.log = {last: entry for last, entry in found.log.items() if last > before[0]}
         return True
 

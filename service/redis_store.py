@@ -1,11 +1,12 @@
-"""The store in Redis 7 or Valkey 8 and later, used directly through redis.asyncio.
+"""The store in Redis 7 or Valkey 8 and later: one server, Sentinels or a cluster (`redis_client`).
 
 Keys. All of a stream carry one hash tag, so that they live on one shard and a script may touch them together:
 
     nbt:{S}:head        hash    version, epoch, chain, config, fingerprint, checkpoints (newest first, `_Checkpoint`)
     nbt:{S}:log         stream  entry <last version of the segment>-0: segment, chain after it
     nbt:{S}:outcomes    hash    id → record
-    nbt:{S}:ids         list    the ids of the outcomes, oldest first
+    nbt:{S}:ids         list    <seconds since the epoch>:<id> of the outcomes, oldest first
+    nbt:{S}:confirm     string  written only to wait for a replica that has it
     nbt:{S}:ck:<version>:<write>:<chunk>    at most 256 KB of a checkpoint; <write> is random, so that two replicas
                                             that write the same version never touch each other's chunks
     nbt:streams         set     the names, on a shard of its own: never in one script with a stream's keys
@@ -14,7 +15,6 @@ A name enters the set before its head is made and leaves after its head is gone,
 without a head, which `names` does not show.
 """
 
-import asyncio
 import hashlib
 import re
 import secrets
@@ -23,18 +23,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.connection import parse_url
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, NoScriptError, RedisError
+from redis.exceptions import (
+    AuthenticationError,
+    ClusterError,
+    NoScriptError,
+    RedisClusterException,
+    RedisError,
+)
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
-from redis.maint_notifications import MaintNotificationsConfig
 
 from service.errors import Internal, ServiceError, StoreFull, Unavailable
-from service.log import genesis
-from service.store import Commit, CommitResult, Committed, Conflict, Duplicate, Head, Token
+from service.redis_client import Lane, place
+from service.store import Commit, CommitResult, Committed, Conflict, Duplicate, Head, Keep, Token
 
 NAMES = "nbt:streams"
 FIELDS = ("version", "epoch", "chain", "config", "fingerprint", "checkpoints")
@@ -46,11 +47,13 @@ UNCLAIMED_SECONDS = 600
 PAGE = 1000
 """Entries of a log, or names, in one reply."""
 CONNECTIONS = 32
+WAIT_SHARE = 0.7
+"""Of a command's time, what replicas may take: their answer must still arrive in time."""
 BULK_CONNECTIONS = 4
 """For checkpoints alone, so that no commit waits behind one."""
 
 _RESULTS: dict[bytes, CommitResult] = {b"committed": Committed(), b"conflict": Conflict(), b"duplicate": Duplicate()}
-_NOT_NOW = re.compile(r"\b(BUSY|LOADING|READONLY|CLUSTERDOWN|MASTERDOWN|TRYAGAIN|NOREPLICAS|MISCONF)\b")
+_NOT_NOW = re.compile(r"\b(BUSY|LOADING|READONLY|CLUSTERDOWN|MASTERDOWN|TRYAGAIN|NOREPLICAS|MISCONF|MOVED|ASK)\b")
 
 
 def _key(stream: str, part: str) -> str:
@@ -64,6 +67,10 @@ class _Checkpoint:
     name: str
     chunks: int
     size: int
+
+    @property
+    def field(self) -> str:
+        return f"{self.name},{self.chunks},{self.size}"
 
     @property
     def version(self) -> int:
@@ -98,24 +105,7 @@ class _Script:
         return cls(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
-def _pool(url: str, timeout: float, connections: int) -> BlockingConnectionPool:
-    ours: dict[str, Any] = {
-        "max_connections": connections,
-        "timeout": timeout,
-        "socket_timeout": timeout,
-        "socket_connect_timeout": timeout,
-        # A commit that is sent twice conflicts with itself: only the caller may repeat it, with the same ids.
-        "retry": Retry(NoBackoff(), 0),
-        "retry_on_timeout": False,
-        "retry_on_error": [],
-        "decode_responses": False,  # a chain is 32 bytes of anything
-        "driver_info": None,  # saves two commands of every new connection
-        "maint_notifications_config": MaintNotificationsConfig(enabled=False),
-    }
-    return BlockingConnectionPool(**{**parse_url(url), **ours})
-
-
-def _translated(error: RedisError | OSError, timeout: float) -> ServiceError:
+def _translated(error: Exception, timeout: float) -> ServiceError:
     """What a failure of the client or the server means to our caller; never with what was sent or where to."""
     if isinstance(error.__cause__, RedisError):
         error = error.__cause__  # a new connection on a unix socket hides it in a ConnectionError
@@ -129,7 +119,7 @@ def _translated(error: RedisError | OSError, timeout: float) -> ServiceError:
         return Unavailable("The store does not accept the user name or password in REDIS_URL.", retry_after=1)
     if refusal := _NOT_NOW.search(said):
         return Unavailable(f"The store refuses for now ({refusal[0]}). Repeat with the same ids.", retry_after=1)
-    if isinstance(error, (RedisConnectionError, OSError)):
+    if isinstance(error, (RedisConnectionError, RedisClusterException, ClusterError, OSError)):
         return Unavailable("The store cannot be reached. Repeat with the same ids.", retry_after=1)
     return Internal("The store refused a command: check its version and what its user may do.")
 
@@ -137,23 +127,26 @@ def _translated(error: RedisError | OSError, timeout: float) -> ServiceError:
 class RedisStore:
     """Streams in Redis.
 
-    `url` is redis://, rediss:// or unix:// (ValueError for any other); `timeout` is in seconds and bounds one command,
-    waiting for a connection included. Connections are made when they are needed.
+    `url` is one of `redis_client` (ValueError for any other); `timeout` is in seconds and bounds one command, waiting
+    for a connection included. Connections are made when they are needed. A commit returns when so many `replicas`
+    have it.
     """
 
-    def __init__(self, url: str, timeout: float) -> None:
+    def __init__(self, url: str, timeout: float, keep: Keep = Keep(), replicas: int = 0) -> None:  # noqa: B008
         self._timeout = timeout
-        self._redis = Redis.from_pool(_pool(url, timeout, CONNECTIONS))
-        self._bulk = Redis.from_pool(_pool(url, timeout, BULK_CONNECTIONS))
+        self._keep = keep
+        self._replicas = replicas
+        where = place(url)
+        self._lane, self._bulk_lane = Lane(where, timeout, CONNECTIONS), Lane(where, timeout, BULK_CONNECTIONS)
+        self._redis, self._bulk = self._lane.redis, self._bulk_lane.redis
         self._create = _Script.load("create")
         self._enrol = _Script.load("enrol")
         self._delete = _Script.load("delete")
         self._commit = _Script.load("commit")
-        self._trim = _Script.load("trim")
         self._checkpoint = _Script.load("checkpoint")
 
     async def create(
-        self, stream: str, epoch: str, config: str, fingerprint: str, limit: int
+        self, stream: str, start: Token, config: str, fingerprint: str, limit: int, checkpoint: bytes | None = None
     ) -> tuple[Head, bool] | None:
         """See `Store.create`."""
         existing = await self.head(stream)
@@ -161,8 +154,11 @@ class RedisStore:
             return existing, False
         if await self._run(self._enrol, [NAMES], stream, limit) == 0:
             return None
-        arguments = (epoch, genesis(epoch), config, fingerprint)
-        made, *fields = await self._run(self._create, [_key(stream, "head")], *arguments)
+        written = None if checkpoint is None else await self._write(stream, start.version, checkpoint)
+        arguments = (start.version, start.epoch, start.chain, config, fingerprint)
+        chunks = ("", 0) if written is None else (written.field, written.chunks)
+        prefix = _key(stream, f"ck:{written.name}:" if written else "ck:")
+        made, *fields = await self._run(self._create, [_key(stream, "head")], *arguments, *chunks, prefix)
         # Once more: a `delete` of the same name may have taken it out of the set just before the head was there.
         await self._answer(self._redis.sadd(NAMES, stream))
         head = _head(fields)
@@ -175,7 +171,7 @@ class RedisStore:
 
     async def delete(self, stream: str) -> bool:
         """See `Store.delete`."""
-        keys = [_key(stream, part) for part in ("head", "log", "outcomes", "ids")]
+        keys = [_key(stream, part) for part in ("head", "log", "outcomes", "ids", "confirm")]
         deleted = await self._run(self._delete, keys, _key(stream, "ck:"))
         await self._answer(self._redis.srem(NAMES, stream))
         if await self._answer(self._redis.exists(_key(stream, "head"))):  # created anew meanwhile
@@ -194,12 +190,16 @@ class RedisStore:
         return [name for name, exists in zip(names, exist, strict=True) if exists]
 
     async def commit(self, stream: str, commit: Commit) -> CommitResult:
-        """See `Store.commit`. One round trip."""
+        """See `Store.commit`. One round trip, and another where replicas are waited for."""
         before, after = commit.before, commit.after
         keys = [_key(stream, part) for part in ("head", "log", "outcomes", "ids")]
         outcomes = [part for outcome in commit.outcomes for part in outcome]
         tokens = (before.version, before.epoch, before.chain, after.version, after.chain)
-        return _RESULTS[await self._run(self._commit, keys, *tokens, commit.segment, *outcomes)]
+        keep = (self._keep.outcomes, self._keep.seconds)
+        result = _RESULTS[await self._run(self._commit, keys, *tokens, commit.segment, *keep, *outcomes)]
+        if isinstance(result, Committed):
+            await self.confirm(stream)
+        return result
 
     async def outcomes(self, stream: str, ids: list[str]) -> list[bytes | None]:
         """See `Store.outcomes`."""
@@ -208,9 +208,34 @@ class RedisStore:
         records: list[bytes | None] = await self._answer(self._redis.hmget(_key(stream, "outcomes"), ids))
         return records
 
-    async def trim_outcomes(self, stream: str, keep: int) -> None:
-        """See `Store.trim_outcomes`."""
-        await self._run(self._trim, [_key(stream, "outcomes"), _key(stream, "ids")], keep)
+    async def recorded(self, stream: str) -> list[tuple[str, bytes]]:
+        """See `Store.recorded`."""
+        entries = await self._answer(self._redis.lrange(_key(stream, "ids"), 0, -1))
+        ids = [entry.partition(b":")[2].decode() for entry in entries]
+        found: list[tuple[str, bytes]] = []
+        for start in range(0, len(ids), PAGE):
+            page = ids[start : start + PAGE]
+            records = await self.outcomes(stream, page)
+            found += ((name, record) for name, record in zip(page, records, strict=True) if record is not None)
+        return found
+
+    async def confirm(self, stream: str) -> None:
+        """See `Store.confirm`. WAIT counts what went over its own connection, so a write goes before it."""
+        if not self._replicas:
+            return
+        key = _key(stream, "confirm")
+        pipeline = self._lane.owner(key).pipeline(transaction=False)
+        pipeline.set(key, b"", ex=UNCLAIMED_SECONDS)
+        pipeline.execute_command("WAIT", self._replicas, int(1000 * self._timeout * WAIT_SHARE))
+        try:
+            _, have = await self._answer(pipeline.execute())
+        except Unavailable:
+            await self._answer(self._redis.exists(key))  # in a cluster, this learns where the slot has moved to
+            raise
+        if have < self._replicas:
+            raise Unavailable(
+                f"only {have} of {self._replicas} replicas have the event. Repeat with the same ids.", retry_after=1
+            )
 
     async def segments(self, stream: str, after: int) -> list[bytes]:
         """See `Store.segments`."""
@@ -225,29 +250,34 @@ class RedisStore:
 
     async def write_checkpoint(self, stream: str, token: Token, blob: bytes) -> bool:
         """See `Store.write_checkpoint`. Unavailable leaves chunks that expire."""
-        chunks = max(1, -(-len(blob) // CHUNK))
-        checkpoint = _Checkpoint(f"{token.version}:{secrets.token_hex(4)}", chunks, len(blob))
-        keys = checkpoint.keys(stream)
-        for i, key in enumerate(keys):
-            chunk = memoryview(blob)[i * CHUNK : (i + 1) * CHUNK]
-            await self._answer(self._bulk.set(key, chunk, ex=UNCLAIMED_SECONDS))
+        checkpoint = await self._write(stream, token.version, blob)
         wanted = await self._run(
             self._checkpoint,
             [_key(stream, "head"), _key(stream, "log")],
             *(token.epoch, token.version, token.chain),
             *(checkpoint.name, checkpoint.chunks, checkpoint.size),
-            _key(stream, "ck:"),
+            *(_key(stream, "ck:"), int(self._keep.whole_log)),
         )
         if not wanted:
-            await self._answer(self._bulk.unlink(*keys))
+            await self._answer(self._bulk.unlink(*checkpoint.keys(stream)), self._bulk_lane)
         return bool(wanted)
+
+    async def _write(self, stream: str, version: int, blob: bytes) -> _Checkpoint:
+        """The chunks of a checkpoint, to which no head points yet."""
+        chunks = max(1, -(-len(blob) // CHUNK))
+        checkpoint = _Checkpoint(f"{version}:{secrets.token_hex(4)}", chunks, len(blob))
+        for i, key in enumerate(checkpoint.keys(stream)):
+            chunk = memoryview(blob)[i * CHUNK : (i + 1) * CHUNK]
+            await self._answer(self._bulk.set(key, chunk, ex=UNCLAIMED_SECONDS), self._bulk_lane)
+        return checkpoint
 
     async def read_checkpoint(self, stream: str, version: int) -> bytes | None:
         """See `Store.read_checkpoint`. None too when a part of it is missing."""
-        field = await self._answer(self._bulk.hget(_key(stream, "head"), "checkpoints"))
+        field = await self._answer(self._bulk.hget(_key(stream, "head"), "checkpoints"), self._bulk_lane)
         for checkpoint in _checkpoints(field or b""):
             if checkpoint.version == version:
-                chunks = [await self._answer(self._bulk.get(key)) or b"" for key in checkpoint.keys(stream)]
+                keys = checkpoint.keys(stream)
+                chunks = [await self._answer(self._bulk.get(key), self._bulk_lane) or b"" for key in keys]
                 blob = b"".join(chunks)
                 return blob if len(blob) == checkpoint.size else None
         return None
@@ -258,8 +288,8 @@ class RedisStore:
 
     async def close(self) -> None:
         """See `Store.close`."""
-        await self._redis.aclose()
-        await self._bulk.aclose()
+        await self._lane.close()
+        await self._bulk_lane.close()
 
     async def _run(self, script: _Script, keys: list[str], *arguments: bytes | str | int) -> Any:
         """One round trip, or two when the server does not know the script (new, restarted, failed over)."""
@@ -268,12 +298,11 @@ class RedisStore:
         except NoScriptError:  # so nothing ran
             return await self._answer(self._redis.eval(script.text, len(keys), *keys, *arguments))
 
-    async def _answer(self, reply: Awaitable[Any]) -> Any:
+    async def _answer(self, reply: Awaitable[Any], lane: Lane | None = None) -> Any:
         """The reply within the deadline, its errors translated: the only place where the client is awaited."""
         try:
-            async with asyncio.timeout(self._timeout):
-                return await reply
+            return await (lane or self._lane).answer(reply)
         except NoScriptError:
             raise
-        except (RedisError, OSError) as error:
+        except (RedisError, RedisClusterException, OSError) as error:
             raise _translated(error, self._timeout) from error

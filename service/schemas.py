@@ -80,6 +80,8 @@ class Forecast(Wire):
 
     version: int
     steps: list[Step]
+    stale: bool = False
+    """Whether the store did not answer: newer events than `version` may have been learnt elsewhere."""
 
 
 class StreamStatus(Wire):

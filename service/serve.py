@@ -6,6 +6,7 @@ import logging
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable
+from typing import Literal
 
 import uvicorn
 import uvloop
@@ -49,8 +50,11 @@ async def _serve(
     async with contextlib.AsyncExitStack() as stack:
         own: EmbeddedServer | None = None
         if settings.redis_url is None:
+            if settings.ack == "replicated":
+                raise Failure("NBT_ACK=replicated needs a store with a replica: name it in REDIS_URL")
             try:
-                own = EmbeddedServer(settings.data_dir, settings.redis_server, settings.fsync)
+                fsync: Literal["everysec", "always"] = "everysec" if settings.ack == "fast" else "always"
+                own = EmbeddedServer(settings.data_dir, settings.redis_server, fsync)
                 redis_url = await stack.enter_async_context(own)
             except EmbeddedError as error:
                 raise Failure(str(error)) from error

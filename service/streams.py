@@ -12,12 +12,12 @@ from collections.abc import Sequence
 import model
 from service.batches import Answer, Batches, Shape, Stream, Waiting, refuse
 from service.errors import BadConfig, BadEvent, OtherConfig, TooLarge, TooMany, Unavailable, UnknownStream
-from service.hot import HotCopies
+from service.hot import HotCopies, config_of
 from service.kernels import Kernels
 from service.metrics import Metrics
 from service.schemas import Event, Forecast, ForecastRequest, Step, StreamHead, StreamStatus
 from service.settings import Settings
-from service.store import Store
+from service.store import Store, Token
 from service.wire import arrival, future, steps
 
 CLOSE_SECONDS = 2.0
@@ -49,12 +49,13 @@ class Streams:
             self._kernels.check(config.dtype)
         await self._check_size(config)
         made = await self._store.create(
-            name, secrets.token_hex(8), json.dumps(config.to_dict()), config.fingerprint(), self._settings.max_streams
-        )
+            name, Token.first(secrets.token_hex(8)), json.dumps(config.to_dict()), config.fingerprint(),
+            self._settings.max_streams,
+        )  # fmt: skip
         if made is None:
             raise TooMany(f"the store holds {self._settings.max_streams} streams; delete one first", retry_after=60)
         head, created = made
-        if head.fingerprint != config.fingerprint():
+        if config_of(head) != config:
             raise OtherConfig("the stream keeps its configuration; delete it first or use another name")
         return await self.status(name), created
 
@@ -99,10 +100,20 @@ class Streams:
             raise UnknownStream("there is nothing to delete")
 
     async def forecast(self, name: str, horizon: int, request: ForecastRequest | None = None) -> Forecast:
-        """The next `horizon` steps from the head of the stream. Raises UnknownStream, TooLarge, BadEvent."""
+        """The next `horizon` steps from the head of the stream; from a hot copy, marked stale, while the store is away.
+
+        Raises UnknownStream, TooLarge, BadEvent, and Unavailable where there is no hot copy either.
+        """
         if horizon > self._settings.max_horizon:
             raise TooLarge(f"at most {self._settings.max_horizon} steps can be asked for", field="horizon")
-        learner = (await self._hot.refresh(name)).learner
+        stale = False
+        try:
+            learner = (await self._hot.refresh(name)).learner
+        except Unavailable:
+            copy = self._hot.peek(name)
+            if copy is None:
+                raise
+            learner, stale = copy.learner, True
         if request is None and learner.config.inputs:
             raise BadEvent(
                 f"this stream has inputs; POST their future values: {', '.join(learner.config.inputs)}", field="x"
@@ -110,7 +121,9 @@ class Streams:
         inputs = None if request is None else future(learner.config, request)
         ahead = await asyncio.to_thread(learner.forecast, horizon, inputs)
         return Forecast(
-            version=learner.version, steps=[Step.model_validate(step) for step in steps(learner.config, ahead)]
+            version=learner.version,
+            steps=[Step.model_validate(step) for step in steps(learner.config, ahead)],
+            stale=stale,
         )
 
     async def open(self, name: str) -> Stream:

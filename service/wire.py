@@ -15,6 +15,9 @@ from service.schemas import Event, ForecastRequest, Said
 
 Float64 = npt.NDArray[np.float64]
 
+FINGERPRINT = 8
+"""Bytes of `Arrival.fingerprint`, which precede the outcome in a record of the store."""
+
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
@@ -29,9 +32,9 @@ class Arrival:
     """One number an input."""
 
     def fingerprint(self) -> bytes:
-        """8 bytes that tell this event from another with the same id."""
+        """Bytes that tell this event from another with the same id."""
         numbers = np.array([self.time, *self.y, *self.x]).tobytes()
-        return hashlib.blake2b(numbers, digest_size=8).digest()
+        return hashlib.blake2b(numbers, digest_size=FINGERPRINT).digest()
 
 
 def arrival(config: Config, event: Event) -> Arrival:

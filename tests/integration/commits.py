@@ -21,7 +21,7 @@ def record(name: str) -> bytes:
 
 async def created(store: Store, stream: str = "s", epoch: str = "epoch") -> Token:
     """A new stream at version 0."""
-    answer = await store.create(stream, epoch, "{}", "print", 1000)
+    answer = await store.create(stream, Token.first(epoch), "{}", "print", 1000)
     assert answer is not None
     return answer[0].token
 

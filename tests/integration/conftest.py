@@ -1,7 +1,7 @@
 """A real server and the two stores."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from service.embedded import EmbeddedServer
 from service.memory_store import MemoryStore
 from service.redis_store import RedisStore
-from service.store import Store
+from service.store import Keep, Store
 
 
 @pytest.fixture(scope="session")
@@ -49,6 +49,22 @@ async def redis_store(redis_url: str, redis: Redis) -> AsyncIterator[RedisStore]
 def store(request: pytest.FixtureRequest, redis_store: RedisStore) -> Store:
     """Each store in turn, empty."""
     return MemoryStore() if request.param == "memory" else redis_store
+
+
+@pytest.fixture(params=["memory", "redis"])
+async def store_keeping(
+    request: pytest.FixtureRequest, redis_url: str, redis: Redis
+) -> AsyncIterator[Callable[[Keep], Store]]:
+    """Each kind of store in turn, empty, that keeps what it is told to."""
+    made: list[Store] = []
+
+    def make(keep: Keep) -> Store:
+        made.append(MemoryStore(keep) if request.param == "memory" else RedisStore(redis_url, 5, keep))
+        return made[-1]
+
+    yield make
+    for store in made:
+        await store.close()
 
 
 @pytest.fixture

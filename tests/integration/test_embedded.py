@@ -23,12 +23,13 @@ import asyncio, sys
 from pathlib import Path
 from service.embedded import EmbeddedServer
 from service.redis_store import RedisStore
+from service.store import Token
 
 async def main():
     server = EmbeddedServer(Path(sys.argv[1]))
     await server.start()
     store = RedisStore(server.url, 5)
-    await store.create("s", "epoch", "{}", "print", 1)
+    await store.create("s", Token.first("epoch"), "{}", "print", 1)
     await store.close()
     print(server.pid, flush=True)
     await asyncio.Event().wait()

@@ -13,7 +13,7 @@ from service import redis_store as module
 from service.embedded import EmbeddedServer
 from service.errors import Internal, ServiceError, StoreFull, Unavailable
 from service.redis_store import CHUNK, CONNECTIONS, RedisStore
-from service.store import Committed, Conflict, Duplicate
+from service.store import Committed, Conflict, Duplicate, Token
 from tests.integration.commits import created, following, grown, record
 
 pytestmark = pytest.mark.anyio
@@ -68,7 +68,7 @@ async def test_a_full_server_refuses_and_changes_nothing(redis: Redis, redis_sto
         for attempt in (
             redis_store.commit("s", refused),
             redis_store.write_checkpoint("s", refused.after, b"state"),
-            redis_store.create("new", "e", "{}", "print", 10),
+            redis_store.create("new", Token.first("e"), "{}", "print", 10),
         ):
             with pytest.raises(StoreFull) as refusal:
                 await attempt
@@ -78,8 +78,6 @@ async def test_a_full_server_refuses_and_changes_nothing(redis: Redis, redis_sto
         assert await redis_store.outcomes("s", ["a"]) == [record("a")]
         assert await redis_store.read_checkpoint("s", 2) == b"state"
         assert await redis_store.commit("s", commit) == Duplicate()
-        await redis_store.trim_outcomes("s", 1)
-        assert await redis_store.outcomes("s", ["a", "b"]) == [None, record("b")]
     finally:
         await redis.config_set("maxmemory", 0)
     assert await redis_store.commit("s", refused) == Committed()
@@ -99,9 +97,9 @@ async def test_a_name_without_a_head_is_no_stream(redis: Redis, redis_store: Red
     await redis.sadd("nbt:streams", "ghost")  # what a crash in the middle of create or delete leaves
     await created(redis_store)
     assert await redis_store.names() == ["s"]
-    assert await redis_store.create("other", "e", "{}", "print", 2) is None
+    assert await redis_store.create("other", Token.first("e"), "{}", "print", 2) is None
     assert not await redis_store.delete("ghost")
-    assert await redis_store.create("other", "e", "{}", "print", 2) is not None
+    assert await redis_store.create("other", Token.first("e"), "{}", "print", 2) is not None
 
 
 async def test_a_large_checkpoint_is_in_chunks_that_stay(redis: Redis, redis_store: RedisStore) -> None:

@@ -1,38 +1,39 @@
 """What every store promises, asked of each of them."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from service import log
-from service.store import Committed, Conflict, Duplicate, Head, Store, Token
+from service.store import Committed, Conflict, Duplicate, Head, Keep, Store, Token
 from tests.integration.commits import created, following, grown, record
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_a_new_stream_is_at_version_zero(store: Store) -> None:
-    head = Head(Token(0, "e1", log.genesis("e1")), '{"targets": ["ü"]}', "print", ())
+    head = Head(Token.first("e1"), '{"targets": ["ü"]}', "print", ())
     assert await store.head("s") is None
-    assert await store.create("s", "e1", head.config, head.fingerprint, 1) == (head, True)
+    assert await store.create("s", Token.first("e1"), head.config, head.fingerprint, 1) == (head, True)
     assert await store.head("s") == head
 
 
 async def test_a_stream_is_made_once(store: Store) -> None:
-    first = await store.create("s", "e1", "{}", "print", 10)
+    first = await store.create("s", Token.first("e1"), "{}", "print", 10)
     assert first is not None
-    assert await store.create("s", "e2", '{"other": 1}', "other", 10) == (first[0], False)
+    assert await store.create("s", Token.first("e2"), '{"other": 1}', "other", 10) == (first[0], False)
     assert await store.head("s") == first[0]
 
 
 async def test_no_more_streams_than_the_limit(store: Store) -> None:
     await created(store, "a")
     await created(store, "b")
-    assert await store.create("c", "e", "{}", "print", 2) is None
+    assert await store.create("c", Token.first("e"), "{}", "print", 2) is None
     assert await store.head("c") is None
-    assert await store.create("b", "e", "{}", "print", 2) is not None
+    assert await store.create("b", Token.first("e"), "{}", "print", 2) is not None
     assert await store.delete("a")
-    assert await store.create("c", "e", "{}", "print", 2) is not None
+    assert await store.create("c", Token.first("e"), "{}", "print", 2) is not None
 
 
 async def test_names_are_sorted(store: Store) -> None:
@@ -109,7 +110,7 @@ async def test_a_commit_from_another_history_conflicts(store: Store, wrong: dict
 
 
 async def test_a_commit_to_no_stream_conflicts(store: Store) -> None:
-    assert await store.commit("s", following(Token(0, "epoch", log.genesis("epoch")))) == Conflict()
+    assert await store.commit("s", following(Token.first("epoch"))) == Conflict()
     assert await store.head("s") is None
 
 
@@ -138,21 +139,49 @@ async def test_many_ids_in_one_commit(store: Store, count: int) -> None:
     # The one that is known is the last of all.
     others = tuple(f"other-{i}" for i in range(count - 1))
     assert await store.commit("s", following(commit.after, count, (*others, ids[-1]))) == Duplicate()
-    await store.trim_outcomes("s", 3)
-    assert await store.outcomes("s", list(ids)) == [None] * (count - 3) + [record(name) for name in ids[-3:]]
 
 
-async def test_trimming_forgets_the_oldest_outcomes(store: Store) -> None:
+async def test_the_newest_outcomes_are_kept(store_keeping: Callable[[Keep], Store]) -> None:
+    store = store_keeping(Keep(outcomes=3))
     first = following(await created(store), 2, ids=("b", "a"))
     await store.commit("s", first)
-    await store.commit("s", following(first.after, 2, ids=("d", "c")))
-    await store.trim_outcomes("s", 4)
-    assert None not in await store.outcomes("s", ["a", "b", "c", "d"])
-    await store.trim_outcomes("s", 3)
+    second = following(first.after, 2, ids=("d", "c"))
+    await store.commit("s", second)
     assert await store.outcomes("s", ["b", "a", "d", "c"]) == [None, record("a"), record("d"), record("c")]
-    await store.trim_outcomes("s", 0)
-    assert await store.outcomes("s", ["a", "d", "c"]) == [None] * 3
-    await store.trim_outcomes("nothing", 0)
+    # An id that is forgotten is an id like any other.
+    third = following(second.after, 1, ids=("b",))
+    assert await store.commit("s", third) == Committed()
+    assert await store.outcomes("s", ["b", "a", "d", "c"]) == [record("b"), None, record("d"), record("c")]
+    many = tuple(f"id-{i}" for i in range(1500))
+    assert await store.commit("s", following(third.after, 1500, many)) == Committed()
+    assert await store.outcomes("s", ["b", "d", "c", *many]) == [None] * 1500 + [record(name) for name in many[-3:]]
+
+
+async def test_outcomes_are_kept_for_a_time(store_keeping: Callable[[Keep], Store]) -> None:
+    """With no time at all each is forgotten with the commit that brought it; the other tests keep them for a day."""
+    store = store_keeping(Keep(seconds=0))
+    first = following(await created(store), 2, ids=("a", "b"))
+    assert await store.commit("s", first) == Committed()
+    assert await store.outcomes("s", ["a", "b"]) == [None, None]
+    assert await store.commit("s", following(first.after, 1, ids=("a",))) == Committed()
+
+
+async def test_the_whole_log_can_be_kept(store_keeping: Callable[[Keep], Store]) -> None:
+    store = store_keeping(Keep(whole_log=True))
+    token = await created(store)
+    for _ in range(3):
+        token = await grown(store, token, 2)
+        assert await store.write_checkpoint("s", token, b"state")
+    assert [log.bounds(segment)[0] for segment in await store.segments("s", 0)] == [1, 2, 3, 4, 5, 6]
+    head = await store.head("s")
+    assert head is not None
+    assert head.checkpoints == (6, 4)
+
+
+async def test_what_is_committed_is_confirmed_where_nothing_is_waited_for(store: Store) -> None:
+    await grown(store, await created(store))
+    await store.confirm("s")
+    await store.confirm("nothing")
 
 
 async def test_segments_after_a_version_include_the_one_it_is_inside_of(store: Store) -> None:

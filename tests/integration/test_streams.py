@@ -198,7 +198,7 @@ async def copy_of(store: MemoryStore) -> MemoryStore:
     head = await store.head("s")
     assert head is not None
     twin = MemoryStore()
-    made = await twin.create("s", head.token.epoch, head.config, head.fingerprint, 10)
+    made = await twin.create("s", Token.first(head.token.epoch), head.config, head.fingerprint, 10)
     assert made is not None
     from service import log
 
@@ -222,7 +222,7 @@ async def recreated(store: MemoryStore, *targets: str) -> None:
     """What another replica does: the stream is gone, and one of the same name is there."""
     config = model.Config(targets=targets, units=2)
     await store.delete("s")
-    await store.create("s", "another", json.dumps(config.to_dict()), config.fingerprint(), 10)
+    await store.create("s", Token.first("another"), json.dumps(config.to_dict()), config.fingerprint(), 10)
 
 
 async def test_a_stream_that_was_created_anew_is_the_new_one_at_once(streams: Streams, store: FaultyStore) -> None:

@@ -20,10 +20,10 @@ MODEL = (
 )
 SERVICE = (
     {"__init__"},
-    {"settings", "errors", "schemas", "log", "failure", "patience"},
-    {"kernels", "metrics", "store", "wire", "parsing", "machine", "listen", "scores"},
+    {"settings", "errors", "schemas", "log", "failure", "patience", "checkpoint"},
+    {"kernels", "metrics", "store", "redis_client", "wire", "parsing", "machine", "listen", "scores"},
     {"memory_store", "redis_store", "embedded", "hot", "client", "csv_events", "history"},
-    {"batches", "screen", "replay", "local"},
+    {"batches", "screen", "replay", "local", "stores", "archive", "replay_log"},
     {"streams", "demo"},
     {"api"},
     {"ws", "middleware", "browsers"},
@@ -106,4 +106,4 @@ def test_only_settings_reads_the_environment() -> None:
 def test_a_concrete_store_is_named_only_where_the_service_is_put_together() -> None:
     for path in (ROOT / "service").glob("*.py"):
         stores = {module.split(".")[1] for module in imported(path) if module.startswith("service.")} & STORES
-        assert not stores or path.stem in {"app"}, f"{path} names {stores}"
+        assert not stores or path.stem in {"stores"}, f"{path} names {stores}"

@@ -1,7 +1,6 @@
 """Several servers that are one store: a primary that Sentinels watch, and a cluster of three shards."""
 
 import contextlib
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
@@ -22,7 +21,7 @@ def _in_sync(server: Server, replicas: int = 1) -> bool:
     def ready(client: Redis) -> bool:
         said: dict[str, Any] = client.info("replication")
         followers = [said[f"slave{i}"] for i in range(said["connected_slaves"])]
-        return said["role"] == "master" and sum(one["state"] == "online" for one in followers) >= replicas
+        return bool(said["role"] == "master" and sum(one["state"] == "online" for one in followers) >= replicas)
 
     return answers(server.port, ready)
 
@@ -92,8 +91,8 @@ class Watched:
     @staticmethod
     def _knows_all(sentinel: Sentinel) -> bool:
         def ready(client: Redis) -> bool:
-            master = _pairs(client.execute_command("SENTINEL MASTER", NAME))
-            replicas = [_pairs(one) for one in client.execute_command("SENTINEL REPLICAS", NAME)]
+            master = _pairs(_run(client, "SENTINEL MASTER", NAME))
+            replicas = [_pairs(one) for one in _run(client, "SENTINEL REPLICAS", NAME)]
             return (
                 master["flags"] == "master"
                 and int(master["num-other-sentinels"]) == 2
@@ -110,7 +109,7 @@ def _leads(client: Redis) -> bool:
 def _named(sentinel: Sentinel) -> int | None:
     """The port of the primary that a Sentinel names."""
     with contextlib.suppress(RedisError, OSError), sentinel.client() as client:
-        return int(client.execute_command("SENTINEL GET-MASTER-ADDR-BY-NAME", NAME)[1])
+        return int(_run(client, "SENTINEL GET-MASTER-ADDR-BY-NAME", NAME)[1])
     return None
 
 
@@ -160,12 +159,7 @@ class Cluster:
 
     def owner(self, slot: int) -> Server:
         """The shard that says that a slot is its own."""
-        [found] = (
-            shard
-            for shard in self.shards
-            for first, last, node in ask(shard, "CLUSTER", "SLOTS").slots  # type: ignore[attr-defined]
-            if first <= slot <= last and node == shard.port
-        )
+        [found] = (shard for shard in self.shards if _has(shard, slot))
         return found
 
     def move(self, slot: int, to: Server, between: Callable[[], object]) -> int:
@@ -185,12 +179,21 @@ class Cluster:
         return moved
 
 
+def _has(shard: Server, slot: int) -> bool:
+    mine = ask(shard, "CLUSTER", "MYID")
+    return any(first <= slot <= last and node[2] == mine for first, last, node, *_ in ask(shard, "CLUSTER", "SLOTS"))
+
+
 def _whole(client: Redis) -> bool:
-    said = client.execute_command("CLUSTER INFO")
+    said = _run(client, "CLUSTER INFO")
     return (said["cluster_state"], said["cluster_known_nodes"], said["cluster_slots_ok"]) == ("ok", "3", str(SLOTS))
 
 
 def ask(server: Server, *command: object) -> Any:
     """The answer to one command, as the server gives it."""
     with server.client() as client:
-        return client.execute_command(*command)
+        return _run(client, *command)
+
+
+def _run(client: Redis, *command: object) -> Any:
+    return client.execute_command(*command)  # type: ignore[no-untyped-call]

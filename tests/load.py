@@ -346,9 +346,6 @@ class Reader(RedisStore):
         """Nothing is written."""
         return False
 
-    async def trim_outcomes(self, stream: str, keep: int) -> None:
-        """Nothing is forgotten."""
-
 
 class Stored(NamedTuple):
     """A stream as somebody finds it who has nothing but the store."""

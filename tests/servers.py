@@ -94,9 +94,9 @@ class Server:
         [found] = (self.directory / "appendonlydir").glob("*.incr.aof")
         return found
 
-    def start(self) -> None:
-        """Start it, and return when it has read its data."""
-        self._spawn([_find(None), *self._arguments])
+    def start(self, *more: str) -> None:
+        """Start it, with more arguments for this time, and return when it has read its data."""
+        self._spawn([_find(None), *self._arguments, *more])
         wait_until(lambda: self._alive() and answers(self.port, lambda client: bool(client.ping())), self.log.read_text)
 
     def _spawn(self, command: Sequence[str]) -> None:
@@ -163,9 +163,9 @@ class Sentinel(Server):
             "sentinel parallel-syncs mymaster 1\n"
         )
 
-    def start(self) -> None:
+    def start(self, *more: str) -> None:
         """Start it, and return when it answers."""
-        self._spawn([_find(None), str(self._file), "--sentinel"])
+        self._spawn([_find(None), str(self._file), "--sentinel", *more])
         wait_until(lambda: self._alive() and answers(self.port, lambda client: bool(client.ping())), self.log.read_text)
 
 

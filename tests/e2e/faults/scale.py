@@ -17,6 +17,8 @@ REPLICA_KILLS = _size(3, 100)
 STORE_KILLS = _size(4, 50)
 RACE_EVENTS = _size(6_000, 100_000)
 FAILOVERS = _size(1, 10)
+FAILOVER_REPLICAS = _size(1, 2)
+"""Processes of the service over a store of several servers."""
 SLOT_MOVES = _size(1, 5)
 FAULT_SECONDS = _size(2.5, 20.0)
 """How long the store is away or slow."""

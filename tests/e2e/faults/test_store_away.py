@@ -10,7 +10,7 @@ from service.client import ApiError, Client
 from tests.e2e.faults.results import record
 from tests.e2e.faults.scale import CUTS, FAULT_SECONDS
 from tests.e2e.processes import wait_until
-from tests.load import CONFIG, Load, Verdict, verdict
+from tests.load import CONFIG, Load, Verdict, measured, verdict
 from tests.probe import Probe
 from tests.proxy import Cut, Proxy
 from tests.servers import Replicas, Server
@@ -102,7 +102,8 @@ def test_a_store_that_is_paused_or_slow(site: Site, delay: float | None) -> None
         try:
             if away:
                 with Client(site.url) as client:
-                    refused(lambda: client.forecast(load.streams[0]))
+                    refused(lambda: client.status(load.streams[0]))
+                    assert measured(lambda: client.forecast(load.streams[0])) < REFUSED_SECONDS
                     refused(lambda: client.create("another", CONFIG))
                 wait_until(lambda: load.refusals[503], lambda: "nothing is refused")
             wait_until(lambda: time.monotonic() - began > seconds, lambda: "the clock stands")
@@ -112,7 +113,7 @@ def test_a_store_that_is_paused_or_slow(site: Site, delay: float | None) -> None
         ended = time.monotonic()
         back = load.until_all_go_on()
         wait_until(lambda: 200 in probe.readyz(ended, time.monotonic()), lambda: "not ready again")
-    measured = settle(site, load, probe)
+    figures = settle(site, load, probe)
     assert back < BACK_SECONDS
     if away:
         assert probe.readyz(began + SETTLED_SECONDS, ended - TOLD_SECONDS) == {503}
@@ -124,7 +125,7 @@ def test_a_store_that_is_paused_or_slow(site: Site, delay: float | None) -> None
         f"{seconds:.0f} s",
         "refused within 2 s with 503 and Retry-After, or done; each event once; on again within 1 s; /livez 200 "
         f"within 1 s; {'/readyz red; ' if away else ''}memory at most +{MORE_BYTES // 2**20} MB",
-        f"{measured}; every stream on again after {back:.2f} s",
+        f"{figures}; every stream on again after {back:.2f} s",
         "paused_or_slow",
     )
 
@@ -141,12 +142,12 @@ def test_connections_are_cut(site: Site, how: Cut, marker: bytes) -> None:
         finally:
             site.proxy.heal()
         back = load.until_all_go_on()
-    measured = settle(site, load, probe)
+    figures = settle(site, load, probe)
     assert back < BACK_SECONDS
     what = "every second commit" if marker else "every ninth answer of the store, of whatever kind"
     record(
         f"Connection cut {'before' if how == 'lost' else 'in the middle of'} the answer to {what}, {CUTS} times",
         "refused within 2 s with 503 and Retry-After, or done; each event once; /livez 200 within 1 s",
-        f"{measured}; every stream on again after {back:.2f} s",
+        f"{figures}; every stream on again after {back:.2f} s",
         "connections_are_cut",
     )

@@ -32,7 +32,13 @@ Cell = Literal["leaky", "gru"]
 Estimator = Literal["nobacktrack", "nobacktrack-traces", "uoro", "rtrl", "frozen"]
 Optimiser = Literal["sgd", "adam", "kalman"]
 Season = Literal["hour", "day", "week", "year"]
+Readout = Literal["rls", "gradient"]
 DType = Literal["float32", "float64"]
+
+CHOICES = (
+    ("cell", Cell), ("estimator", Estimator), ("optimiser", Optimiser), ("readout", Readout), ("dtype", DType),
+)  # fmt: skip
+"""Fields that are one of a few words."""
 
 
 class ConfigError(ValueError):
@@ -82,9 +88,12 @@ class Config:
     optimiser: Optimiser = "adam"
     """`adam`, plain `sgd`, or `kalman`, the quasi-diagonal filter of Kalman NoBackTrack."""
     learning_rate: float = 1e-3
-    """η0 of the step size η_t = η0/(1 + κ√t)."""
+    """η0 of the step size η_t = η0/(1 + κ√t); Adam's steps shrink further where errors are small (`optim.caution`)."""
     learning_rate_decay: float = 0.1
     """κ of the step size: a series without noise wants steps that fade (LEARNING.md, Mackey-Glass)."""
+    readout: Readout = "rls"
+    """How the readout is learnt: `rls`, exact recursive least squares, whose cost is quadratic in the features; or
+    `gradient`, Adam with the step size of the network, linear. With an alphabet it is always `gradient`."""
     forgetting: float = 0.9995
     """λ of the recursive least squares readout: it averages over about 1/(1-λ) events."""
     seed: int = 0
@@ -104,10 +113,13 @@ class Config:
                 raise ConfigError(f"calendar may have {', '.join(get_args(Season))}")
         if len(set(self.calendar)) != len(self.calendar):
             raise ConfigError("calendar must name each season once")
-        for field, kind in (("cell", Cell), ("estimator", Estimator), ("optimiser", Optimiser), ("dtype", DType)):
+        for field, kind in CHOICES:
             options = get_args(kind)
             if getattr(self, field) not in options:
                 raise ConfigError(f"{field} must be one of {', '.join(options)}")
+        if self.alphabet is not None:
+            # A softmax has no least squares; equal learners must have equal fingerprints.
+            object.__setattr__(self, "readout", "gradient")
         _check_integer("units", self.units, 1, MAX_UNITS)
         _check_integer("seed", self.seed, 0, 2**63 - 1)
         _check_integer("rank", self.rank, 1, MAX_RANK)

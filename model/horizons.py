@@ -9,7 +9,8 @@ import math
 
 from model import intervals, readout, scaling
 from model.jit import inner
-from model.outcome import Work
+from model.optim import step_size
+from model.outcome import RLS, Rules, Work
 from model.state import State
 from model.types import Float64
 
@@ -37,19 +38,28 @@ def judge(state: State, y: Float64) -> None:
 
 
 @inner
-def learn(state: State, y: Float64) -> None:
-    """A step of every head whose label this event is."""
+def learn(state: State, rules: Rules, y: Float64, eta: float, work: Work) -> None:
+    """A step of every head whose label this event is; η0 = eta for those that follow their gradient."""
     kept, scales = state.readout, state.scales
     rows, version = kept.ring_phi.shape[0], state.clock[0]
     for h in range(1, min(rows, version) + 1):
-        row = (version - h) % rows
+        row, present = (version - h) % rows, 0
         for i in range(y.shape[0]):
+            work.errors[i] = math.nan
             if math.isnan(y[i]) or kept.ring_seen[row, i] == 0 or scales.change[i] <= 0.0:
                 continue
             change = (y[i] - kept.ring_last[row, i]) / math.sqrt(scales.change[i])
             target = scaling.clip(change, TARGET_CLIP * math.sqrt(h + 1.0))
-            guess = readout.value(kept.V[h], kept.ring_phi[row], i)
-            readout.learn(kept.V[h], kept.ring_kappa[row], i, guess - target)
+            work.errors[i] = readout.value(kept.V[h], kept.ring_phi[row], i) - target
+            present += 1
+            if rules.readout == RLS:
+                readout.learn(kept.V[h], kept.ring_kappa[row], i, work.errors[i])
+        if present > 0 and rules.readout != RLS:
+            readout.descend(
+                kept.V[h], kept.M1[h], kept.M2[h], kept.powers[h], kept.ring_phi[row], work.errors,
+                step_size(eta, rules.learning_rate_decay, kept.steps[h]),
+            )  # fmt: skip
+            kept.steps[h] += 1
 
 
 @inner

@@ -3,6 +3,7 @@
 import numpy as np
 
 from model import signs
+from model.anomaly import USUAL
 from model.cells import set_biases, spread_rates
 from model.config import GATES, Config
 from model.intervals import MISCOVERAGE, WINDOW
@@ -62,13 +63,15 @@ def _tangent(config: Config) -> Tangent:
 
 def _readout(config: Config) -> Readout:
     p, o, q, later = config.units + config.network_inputs + 1, config.outputs, len(config.targets), config.horizons - 1
-    symbols = config.alphabet is not None
+    by_gradient = config.readout == "gradient"
+    moments = (config.horizons, p, o) if by_gradient else (0, 0, 0)
     return Readout(
         V=np.zeros((config.horizons, p, o)),
-        P=PRIOR * np.eye(0 if symbols else p),
-        M1=np.zeros((p, o) if symbols else (0, 0)),
-        M2=np.zeros((p, o) if symbols else (0, 0)),
-        powers=np.ones(2),
+        P=PRIOR * np.eye(0 if by_gradient else p),
+        M1=np.zeros(moments),
+        M2=np.zeros(moments),
+        powers=np.ones((config.horizons, 2)),
+        steps=np.zeros(config.horizons, np.int64),
         ring_phi=np.zeros((later, p)),
         ring_kappa=np.zeros((later, p)),
         ring_last=np.zeros((later, q)),
@@ -85,6 +88,7 @@ def _scales(config: Config) -> Scales:
         mean=np.zeros(q),
         variance=np.zeros(q),
         change=np.zeros(q),
+        losses=np.ones(2),
         value=np.zeros(q),
         fed=np.zeros(config.fed_back),
         x_seen=np.zeros(x, np.int64),
@@ -102,4 +106,5 @@ def _intervals(config: Config) -> Intervals:
         ring=np.zeros((heads, q, WINDOW)),
         ordered=np.zeros((heads, q, WINDOW)),
         level=np.full((heads, q), MISCOVERAGE),
+        surprise=np.full(q, USUAL),
     )

@@ -1,8 +1,8 @@
-"""Prediction intervals and the anomaly score, both from the newest absolute errors.
+"""Prediction intervals from the newest absolute errors.
 
 Adaptive conformal inference (I. Gibbs, E. Candès, arXiv:2106.00170): the half-width is the (1-α_t) quantile of the
 window of errors, and α_t moves by γ(α - 1{outside}), so that in the long run a share α of the values falls outside,
-whatever the stream does. The anomaly score is the share of the window that the newest error exceeds.
+whatever the stream does. The window serves the anomaly score as well (`anomaly`).
 """
 
 import math
@@ -27,13 +27,6 @@ def half_width(ordered: Float64, count: int, level: float) -> float:
 
 
 @compiled
-def exceeded(ordered: Float64, count: int, error: float) -> float:
-    """Share of the window, counting `error` itself as one more, that is smaller than `error`; in [0, 1)."""
-    size = min(count, ordered.shape[0])
-    return float(_position(ordered, size, error) / (size + 1.0))
-
-
-@compiled
 def insert(ring: Float64, ordered: Float64, count: int, error: float) -> None:
     """Put error number `count` (from 0) into the window, in the place of the oldest once it is full. O(WINDOW)."""
     window = ring.shape[0]
@@ -41,9 +34,9 @@ def insert(ring: Float64, ordered: Float64, count: int, error: float) -> None:
     size = min(count, window)
     if count >= window:
         size -= 1
-        for i in range(_position(ordered, window, ring[slot]), size):
+        for i in range(position(ordered, window, ring[slot]), size):
             ordered[i] = ordered[i + 1]
-    place = _position(ordered, size, error)
+    place = position(ordered, size, error)
     for i in range(size, place, -1):
         ordered[i] = ordered[i - 1]
     ordered[place] = error
@@ -58,7 +51,7 @@ def adapt(level: float, outside: bool) -> float:
 
 
 @compiled
-def _position(ordered: Float64, size: int, value: float) -> int:
+def position(ordered: Float64, size: int, value: float) -> int:
     """Number of the first `size` entries that are smaller than `value`."""
     low, high = 0, size
     while low < high:

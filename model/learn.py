@@ -6,7 +6,7 @@ from model import kernels, rtrl, tangent, traces
 from model.cells import columns
 from model.jit import inner, spliced
 from model.kernels import ADAM, KALMAN
-from model.optim import fading, step_size
+from model.optim import caution, fading, step_size
 from model.outcome import FROZEN, NOBACKTRACK, RTRL, SHRUNK, SKIPPED, TRACES, UORO, Rules, Work
 from model.signs import fill_signs
 from model.state import State, Tangent
@@ -97,7 +97,7 @@ def _schedule(state: State, rules: Rules, learning: bool) -> tuple[float, float]
     if rules.optimiser == ADAM:
         powers[0] *= kernels.BETA1
         powers[1] *= kernels.BETA2
-        eta /= 1.0 - powers[0]
+        eta *= caution(state.scales.losses) / (1.0 - powers[0])
         scale2 = 1.0 / (1.0 - powers[1])
     elif rules.optimiser == KALMAN:
         scale2 = fading(step)

@@ -12,6 +12,8 @@ FROZEN, NOBACKTRACK, TRACES, UORO, RTRL = 0, 1, 2, 3, 4
 ESTIMATORS = ("frozen", "nobacktrack", "nobacktrack-traces", "uoro", "rtrl")
 OPTIMISERS = ("sgd", "adam", "kalman")
 CELLS = ("leaky", "gru")
+RLS, GRADIENT = 0, 1
+READOUTS = ("rls", "gradient")
 
 SHRUNK, SKIPPED = 1, 2
 """Bits of `Outcomes.guarded`."""
@@ -27,6 +29,7 @@ class Rules(NamedTuple):
     """λ of the traces' residual; negative = auto."""
     learning_rate: float
     learning_rate_decay: float
+    readout: int
     forgetting: float
     seed: int
     symbols: bool
@@ -54,7 +57,8 @@ class Outcomes(NamedTuple):
     baseline_loss: Float64
     """(T,): the same for persistence; for symbols, of the symbols' frequencies so far."""
     anomaly: Float64
-    """(T,): largest, over the targets, of the share of recent errors that this one exceeds; in [0, 1)."""
+    """(T,): in [0, 1]; the probability that a whole window of ordinary events has no errors as surprising as the newest
+    few (see `anomaly`)."""
     ahead: Float64
     """(T, H, o): forecasts of the next H values; NaN where inputs of the next event would be needed."""
     gradient_norm: Float64
@@ -121,6 +125,8 @@ class Work(NamedTuple):
     """(k, K) real: for exact RTRL."""
     J: Array
     """(n, k, K) real: for exact RTRL."""
+    errors: Float64
+    """(o,): ŷ - y of a head, in units of the scale, or p - 1_y; NaN where there is no target."""
 
 
 def rules(config: Config) -> Rules:
@@ -132,6 +138,7 @@ def rules(config: Config) -> Rules:
         residual_weight=-1.0 if config.residual_weight == "auto" else float(config.residual_weight),
         learning_rate=config.learning_rate,
         learning_rate_decay=config.learning_rate_decay,
+        readout=READOUTS.index(config.readout),
         forgetting=config.forgetting,
         seed=config.seed,
         symbols=config.alphabet is not None,

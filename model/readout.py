@@ -1,10 +1,16 @@
-"""The linear readout ŷ = Vᵀφ of φ = [h, u, 1], learnt by recursive least squares.
+"""The linear readout ŷ = Vᵀφ of φ = [h, u, 1], learnt by recursive least squares or by its gradient.
 
 Recursive least squares is the Kalman filter of a linear readout: exact, O(p²), so still linear in the recurrent
-parameters. All in float64.
+parameters. The gradient is that of the squared error, or of a softmax's surprise: φ ⊗ (ŷ - y) for both, O(p), with the
+steps of Adam. All in float64.
 """
 
+import math
+
+import numpy as np
+
 from model.jit import compiled
+from model.kernels import BETA1, BETA2, EPSILON
 from model.types import Float64
 
 PRIOR = 0.1
@@ -66,3 +72,36 @@ def learn(V: Float64, kappa: Float64, target: int, error: float) -> None:
     """V ← V - κ(ŷ - y) for one target; V (p, q), kappa (p,)."""
     for i in range(kappa.shape[0]):
         V[i, target] -= kappa[i] * error
+
+
+@compiled
+def pull(V: Float64, errors: Float64, delta: Float64) -> None:
+    """δ = V_h e, over the outputs that have a target. Shapes V (p, o), errors (o,), delta (n,)."""
+    for unit in range(delta.shape[0]):
+        total = 0.0
+        for i in range(errors.shape[0]):
+            if not math.isnan(errors[i]):
+                total += V[unit, i] * errors[i]
+        delta[unit] = total
+
+
+@compiled
+def descend(
+    V: Float64, M1: Float64, M2: Float64, powers: Float64, phi: Float64, errors: Float64, eta: float
+) -> None:
+    """A step of Adam (`kernels.step_row`) on the gradient φ ⊗ e; an output whose error is NaN stays as it is.
+
+    Shapes V, M1, M2 (p, o); powers (2,), β₁ᵗ and β₂ᵗ; phi (p,); errors (o,).
+    """
+    powers[0] *= BETA1
+    powers[1] *= BETA2
+    eta /= 1.0 - powers[0]
+    scale2 = 1.0 / (1.0 - powers[1])
+    for i in range(errors.shape[0]):
+        if math.isnan(errors[i]):
+            continue
+        for j in range(phi.shape[0]):
+            g = phi[j] * errors[i]
+            M1[j, i] = BETA1 * M1[j, i] + (1.0 - BETA1) * g
+            M2[j, i] = BETA2 * M2[j, i] + (1.0 - BETA2) * (g * g)
+            V[j, i] -= eta * M1[j, i] / (np.sqrt(scale2 * M2[j, i]) + EPSILON)

@@ -76,11 +76,13 @@ class Readout(NamedTuple):
     P: Float64
     """(p, p), symmetric to the last bit: covariance of recursive least squares."""
     M1: Float64
-    """(p, A): Adam's first moment of a softmax readout."""
+    """(H, p, o): Adam's first moment of a readout that is learnt by gradient."""
     M2: Float64
-    """(p, A): Adam's second moment."""
+    """(H, p, o): Adam's second moment."""
     powers: Float64
-    """(2,): β₁ᵗ and β₂ᵗ."""
+    """(H, 2): β₁ᵗ and β₂ᵗ of each head."""
+    steps: Int64
+    """(H,): steps of Adam that each head has taken."""
     ring_phi: Float64
     """(H-1, p): features of the newest events, for heads whose label is still to come; row = version mod (H-1)."""
     ring_kappa: Float64
@@ -106,6 +108,9 @@ class Scales(NamedTuple):
     """(q,): running variance of the values."""
     change: Float64
     """(q,): running mean square of the changes."""
+    losses: Float64
+    """(2,): running means of the squared errors of network and of persistence, in units of the changes (see
+    `optim.caution`)."""
     value: Float64
     """(q,): the newest value, or its prediction where it was missing."""
     fed: Float64
@@ -134,6 +139,8 @@ class Intervals(NamedTuple):
     """(H, q, window): the same, ascending."""
     level: Float64
     """(H, q): the level α that the interval aims at now."""
+    surprise: Float64
+    """(q,): fading sum of -ln of the tail probabilities of the newest errors one step ahead (see `anomaly`)."""
 
 
 class State(NamedTuple):

@@ -9,13 +9,13 @@ import math
 
 import numpy as np
 
-from model import calendar, horizons, intervals, kernels, readout, scaling, symbols
+from model import anomaly, calendar, horizons, intervals, kernels, readout, scaling, symbols
 from model.cells import advance
 from model.horizons import TARGET_CLIP
 from model.jit import compiled, inner
 from model.learn import learn_network
-from model.optim import step_size
-from model.outcome import RTRL, Outcomes, Rules, Work
+from model.optim import caution, judge, step_size
+from model.outcome import RLS, RTRL, Outcomes, Rules, Work
 from model.state import PAGE, Scales, State
 from model.types import Array, Float64
 
@@ -42,6 +42,7 @@ def workspace(state: State, exact: bool) -> Work:
         lane(1, K, W, 512)[0], lane(1, K, W, 2048)[0], lane(1, K, W, 3584)[0], lane(R, K, W, 1024),
         np.zeros((3, K), real), np.zeros(R, real), np.zeros(R, real), np.zeros(n), np.zeros(R), np.zeros(n),
         np.zeros(n), np.zeros((R, n)), np.zeros(k), np.zeros(k), np.zeros((H, o)), np.zeros((H, o)), gradient, J,
+        np.zeros(o),
     )  # fmt: skip
 
 
@@ -115,7 +116,7 @@ def interval(state: State, rules: Rules, head: int, prediction: Float64, lower: 
 def score(state: State, y: Float64, prediction: Float64, lower: Float64, upper: Float64) -> tuple[float, float, float]:
     """(loss, loss of persistence, anomaly); the errors go into the windows of the intervals."""
     scales, scores = state.scales, state.intervals
-    loss, baseline, anomaly, present, judged = 0.0, 0.0, 0.0, 0, 0
+    loss, baseline, least, present, judged = 0.0, 0.0, 1.0, 0, 0
     for i in range(y.shape[0]):
         if math.isnan(y[i]) or scales.seen[i] < 2:
             continue
@@ -129,14 +130,23 @@ def score(state: State, y: Float64, prediction: Float64, lower: Float64, upper: 
         present += 1
         if scores.seen[0, i] > 0:
             judged += 1
-            anomaly = max(anomaly, intervals.exceeded(scores.ordered[0, i], scores.seen[0, i], abs(error)))
+            least = min(least, _surprise(state, i, abs(error)))
             outside = y[i] < lower[i] or y[i] > upper[i]
             scores.level[0, i] = intervals.adapt(scores.level[0, i], outside)
         intervals.insert(scores.ring[0, i], scores.ordered[0, i], scores.seen[0, i], abs(error))
         scores.seen[0, i] += 1
     if present == 0:
         return math.nan, math.nan, math.nan
-    return loss / present, baseline / present, anomaly if judged > 0 else math.nan
+    return loss / present, baseline / present, anomaly.score(least, judged) if judged > 0 else math.nan
+
+
+@inner
+def _surprise(state: State, i: int, error: float) -> float:
+    """P of the newest errors of target i, `error` included; before it goes into the window."""
+    scores = state.intervals
+    p = anomaly.tail(scores.ordered[0, i], scores.seen[0, i], error)
+    scores.surprise[i] = anomaly.follow(scores.surprise[i], p)
+    return anomaly.improbability(scores.surprise[i])
 
 
 @inner
@@ -148,55 +158,70 @@ def score_symbol(state: State, y: float, prediction: Float64) -> tuple[float, fl
     bits = symbols.surprise(prediction[int(y)])
     baseline = symbols.surprise(symbols.frequency(state.scales.counts, int(y)))
     seen = scores.seen[0, 0]
-    anomaly = intervals.exceeded(scores.ordered[0, 0], seen, bits) if seen > 0 else math.nan
+    strange = anomaly.score(_surprise(state, 0, bits), 1) if seen > 0 else math.nan
     intervals.insert(scores.ring[0, 0], scores.ordered[0, 0], seen, bits)
     scores.seen[0, 0] += 1
-    return bits, baseline, anomaly
+    return bits, baseline, strange
 
 
 @inner
 def learn_readout(state: State, rules: Rules, y: Float64, work: Work) -> bool:
     """δ = ∂ℓ/∂h (n,) of ℓ = ½ mean of squared errors, or nats, then a step of the readout; False without a target."""
-    scales, V = state.scales, state.readout.V[0]
+    kept = state.readout
     kernels.zero(work.delta)
     kernels.zero(work.kappa)
-    if rules.symbols:
-        return _learn_symbol(state, rules, y[0], work)
-    present = 0
-    for i in range(y.shape[0]):
-        if not math.isnan(y[i]) and scales.seen[i] > 0:
-            present += 1
+    present = _miss_symbol(y[0], work) if rules.symbols else _miss(state.scales, y, work)
     if present == 0:
         return False
-    readout.condition(state.readout.P, work.phi, work.kappa, rules.forgetting)
+    readout.pull(kept.V[0], work.errors, work.delta)
+    for unit in range(work.delta.shape[0]):
+        work.delta[unit] /= present
+    eta = rules.learning_rate * caution(state.scales.losses)
+    if rules.readout == RLS:
+        readout.condition(kept.P, work.phi, work.kappa, rules.forgetting)
+        for i in range(y.shape[0]):
+            if not math.isnan(work.errors[i]):
+                readout.learn(kept.V[0], work.kappa, i, work.errors[i])
+    else:
+        readout.descend(
+            kept.V[0], kept.M1[0], kept.M2[0], kept.powers[0], work.phi, work.errors,
+            step_size(eta, rules.learning_rate_decay, kept.steps[0]),
+        )  # fmt: skip
+        kept.steps[0] += 1
+    if not rules.symbols:
+        horizons.judge(state, y)
+        horizons.learn(state, rules, y, eta, work)
+    return True
+
+
+@inner
+def _miss_symbol(y: float, work: Work) -> int:
+    """The errors of the probabilities into `work`; how many targets there are, 0 or 1."""
+    if math.isnan(y):
+        return 0
+    symbols.miss(work.scaled[0], int(y), work.errors)
+    return 1
+
+
+@inner
+def _miss(scales: Scales, y: Float64, work: Work) -> int:
+    """The errors of the first head into `work`, and their mean square into the running ones; how many there are."""
+    present, loss, baseline = 0, 0.0, 0.0
     for i in range(y.shape[0]):
+        work.errors[i] = math.nan
         if math.isnan(y[i]) or scales.seen[i] == 0:
             continue
         change = y[i] - scales.last[i]
         # The newest change counts in its own scale, so that a jump of any size is a bounded target.
         scale = math.sqrt(scaling.absorb_change(change, scales.seen[i], scales.change[i]))
         target = scaling.clip(change / scale, TARGET_CLIP) if scale > 0.0 else 0.0
-        error = work.scaled[0, i] - target
-        for unit in range(work.delta.shape[0]):
-            work.delta[unit] += V[unit, i] * error / present
-        readout.learn(V, work.kappa, i, error)
-    horizons.judge(state, y)
-    horizons.learn(state, y)
-    return True
-
-
-@inner
-def _learn_symbol(state: State, rules: Rules, y: float, work: Work) -> bool:
-    if math.isnan(y):
-        return False
-    kept, seen = state.readout, state.scales.counts.sum()
-    kept.powers[0] *= kernels.BETA1
-    kept.powers[1] *= kernels.BETA2
-    eta = step_size(rules.learning_rate, rules.learning_rate_decay, int(seen)) / (1.0 - kept.powers[0])
-    symbols.learn(
-        kept.V[0], kept.M1, kept.M2, work.phi, work.scaled[0], int(y), work.delta, eta, 1.0 / (1.0 - kept.powers[1])
-    )
-    return True
+        work.errors[i] = work.scaled[0, i] - target
+        present += 1
+        loss += work.errors[i] * work.errors[i]
+        baseline += target * target
+    if present > 0:
+        judge(scales.losses, loss / present, baseline / present)
+    return present
 
 
 @inner

@@ -1,10 +1,7 @@
-"""Streams of symbols: a softmax over Vᵀφ, learnt by its gradient; losses in bits."""
-
-import numpy as np
+"""Streams of symbols: a softmax over Vᵀφ, learnt by its gradient (`readout.descend`); losses in bits."""
 
 from model.elementary import exp, log
 from model.jit import compiled
-from model.kernels import BETA1, BETA2, EPSILON
 from model.types import Float64
 
 BITS = 1.4426950408889634
@@ -36,21 +33,7 @@ def frequency(counts: Float64, symbol: int) -> float:
 
 
 @compiled
-def learn(
-    V: Float64, M1: Float64, M2: Float64, phi: Float64, probabilities: Float64, symbol: int, delta: Float64, eta: float,
-    scale2: float,
-) -> None:  # fmt: skip
-    """δ = V_h (p - 1_y) with V as it predicted, then a step of Adam on the gradient φ ⊗ (p - 1_y).
-
-    Shapes V, M1, M2 (p, A); phi (p,); probabilities (A,); delta (n,). η and scale2 carry the bias corrections.
-    """
-    units = delta.shape[0]
-    for j in range(phi.shape[0]):
-        for a in range(probabilities.shape[0]):
-            error = probabilities[a] - (1.0 if a == symbol else 0.0)
-            if j < units:
-                delta[j] += V[j, a] * error
-            g = phi[j] * error
-            M1[j, a] = BETA1 * M1[j, a] + (1.0 - BETA1) * g
-            M2[j, a] = BETA2 * M2[j, a] + (1.0 - BETA2) * (g * g)
-            V[j, a] -= eta * M1[j, a] / (np.sqrt(scale2 * M2[j, a]) + EPSILON)
+def miss(probabilities: Float64, symbol: int, errors: Float64) -> None:
+    """p - 1_y, the gradient of -ln p_y by the logits; shapes (A,)."""
+    for a in range(probabilities.shape[0]):
+        errors[a] = probabilities[a] - (1.0 if a == symbol else 0.0)

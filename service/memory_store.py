@@ -113,5 +113,9 @@ class MemoryStore:
     async def ping(self) -> None:
         """See `Store.ping`."""
 
+    async def doubts(self) -> list[str]:
+        """See `Store.doubts`."""
+        return ["the store is this process's memory: everything is lost when it ends"]
+
     async def close(self) -> None:
         """See `Store.close`."""

@@ -12,9 +12,11 @@ repeat it, with the same ids.
 """
 
 import asyncio
+import hashlib
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
-from typing import Any, cast
+from pathlib import Path
+from typing import Any, Self, cast
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from redis.asyncio import ConnectionPool, Redis
@@ -156,3 +158,17 @@ class Lane:
             await client.aclose()
         if self._sentinel is not None:
             await self._sentinel.aclose()
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A script that the server runs, known to it by its hash."""
+
+    text: str
+    sha: str
+
+    @classmethod
+    def load(cls, name: str) -> Self:
+        """The one in `<name>.lua` beside this file."""
+        text = Path(__file__).with_name(f"{name}.lua").read_text(encoding="utf-8")
+        return cls(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())

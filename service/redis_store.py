@@ -15,26 +15,16 @@ A name enters the set before its head is made and leaves after its head is gone,
 without a head, which `names` does not show.
 """
 
-import hashlib
-import re
 import secrets
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from redis.exceptions import (
-    AuthenticationError,
-    ClusterError,
-    NoScriptError,
-    RedisClusterException,
-    RedisError,
-)
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.exceptions import NoScriptError, RedisClusterException, RedisError
 
-from service.errors import Internal, ServiceError, StoreFull, Unavailable
-from service.redis_client import Lane, place
+from service.errors import ServiceError, Unavailable
+from service.redis_client import Lane, Script, place
+from service.redis_errors import translated
 from service.store import Commit, CommitResult, Committed, Conflict, Duplicate, Head, Keep, Token
 
 NAMES = "nbt:streams"
@@ -53,7 +43,6 @@ BULK_CONNECTIONS = 4
 """For checkpoints alone, so that no commit waits behind one."""
 
 _RESULTS: dict[bytes, CommitResult] = {b"committed": Committed(), b"conflict": Conflict(), b"duplicate": Duplicate()}
-_NOT_NOW = re.compile(r"\b(BUSY|LOADING|READONLY|CLUSTERDOWN|MASTERDOWN|TRYAGAIN|NOREPLICAS|MISCONF|MOVED|ASK)\b")
 
 
 def _key(stream: str, part: str) -> str:
@@ -94,56 +83,34 @@ def _head(fields: Sequence[bytes | None]) -> Head | None:
     return Head(token, config.decode(), fingerprint.decode(), tuple(c.version for c in _checkpoints(checkpoints)))
 
 
-@dataclass(frozen=True, slots=True)
-class _Script:
-    text: str
-    sha: str
-
-    @classmethod
-    def load(cls, name: str) -> "_Script":
-        text = Path(__file__).with_name(f"{name}.lua").read_text(encoding="utf-8")
-        return cls(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
-
-
-def _translated(error: Exception, timeout: float) -> ServiceError:
-    """What a failure of the client or the server means to our caller; never with what was sent or where to."""
-    if isinstance(error.__cause__, RedisError):
-        error = error.__cause__  # a new connection on a unix socket hides it in a ConnectionError
-    said = f"{error.status_code} {error}" if isinstance(error, RedisError) else str(error)
-    if re.search(r"\bOOM\b", said):
-        return StoreFull("The store has no room left: delete streams or give it more memory.", retry_after=10)
-    if isinstance(error, (TimeoutError, RedisTimeoutError)):
-        detail = f"The store did not answer within {timeout:g} s; what it did is unknown. Repeat with the same ids."
-        return Unavailable(detail, retry_after=1)
-    if isinstance(error, AuthenticationError):
-        return Unavailable("The store does not accept the user name or password in REDIS_URL.", retry_after=1)
-    if refusal := _NOT_NOW.search(said):
-        return Unavailable(f"The store refuses for now ({refusal[0]}). Repeat with the same ids.", retry_after=1)
-    if isinstance(error, (RedisConnectionError, RedisClusterException, ClusterError, OSError)):
-        return Unavailable("The store cannot be reached. Repeat with the same ids.", retry_after=1)
-    return Internal("The store refused a command: check its version and what its user may do.")
-
-
 class RedisStore:
     """Streams in Redis.
 
     `url` is one of `redis_client` (ValueError for any other); `timeout` is in seconds and bounds one command, waiting
     for a connection included. Connections are made when they are needed. A commit returns when so many `replicas`
-    have it.
+    have it; `durable` says whether the server is expected to have it on its disk by then.
     """
 
-    def __init__(self, url: str, timeout: float, keep: Keep = Keep(), replicas: int = 0) -> None:  # noqa: B008
+    def __init__(
+        self,
+        url: str,
+        timeout: float,
+        keep: Keep = Keep(),  # noqa: B008 - immutable
+        replicas: int = 0,
+        durable: bool = True,
+    ) -> None:
         self._timeout = timeout
         self._keep = keep
         self._replicas = replicas
+        self._durable = durable
         where = place(url)
         self._lane, self._bulk_lane = Lane(where, timeout, CONNECTIONS), Lane(where, timeout, BULK_CONNECTIONS)
         self._redis, self._bulk = self._lane.redis, self._bulk_lane.redis
-        self._create = _Script.load("create")
-        self._enrol = _Script.load("enrol")
-        self._delete = _Script.load("delete")
-        self._commit = _Script.load("commit")
-        self._checkpoint = _Script.load("checkpoint")
+        self._create = Script.load("create")
+        self._enrol = Script.load("enrol")
+        self._delete = Script.load("delete")
+        self._commit = Script.load("commit")
+        self._checkpoint = Script.load("checkpoint")
 
     async def create(
         self, stream: str, start: Token, config: str, fingerprint: str, limit: int, checkpoint: bytes | None = None
@@ -286,12 +253,33 @@ class RedisStore:
         """See `Store.ping`."""
         await self._answer(self._redis.ping())
 
+    async def doubts(self) -> list[str]:
+        """See `Store.doubts`."""
+        try:
+            said = await self._answer(self._redis.config_get("appendonly", "appendfsync", "maxmemory-policy"))
+        except ServiceError:
+            return []  # many who rent out a Redis forbid the question
+        fsync, policy = said.get("appendfsync"), said.get("maxmemory-policy")
+        doubts: list[str] = []
+        if said.get("appendonly") == "no":
+            doubts.append("the store keeps no log on its disk: all is lost when it stops; set appendonly yes")
+        elif self._durable and fsync not in ("always", None):
+            doubts.append(
+                f"the store flushes its log to disk {fsync}: what it acknowledged last is lost when it dies; "
+                "set appendfsync always, or accept it with NBT_ACK=fast"
+            )
+        if policy not in ("noeviction", None):
+            doubts.append(
+                f"the store drops keys when it is full ({policy}), learners too; set maxmemory-policy noeviction"
+            )
+        return doubts
+
     async def close(self) -> None:
         """See `Store.close`."""
         await self._lane.close()
         await self._bulk_lane.close()
 
-    async def _run(self, script: _Script, keys: list[str], *arguments: bytes | str | int) -> Any:
+    async def _run(self, script: Script, keys: list[str], *arguments: bytes | str | int) -> Any:
         """One round trip, or two when the server does not know the script (new, restarted, failed over)."""
         try:
             return await self._answer(self._redis.evalsha(script.sha, len(keys), *keys, *arguments))
@@ -305,4 +293,4 @@ class RedisStore:
         except NoScriptError:
             raise
         except (RedisError, RedisClusterException, OSError) as error:
-            raise _translated(error, self._timeout) from error
+            raise translated(error, self._timeout) from error

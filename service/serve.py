@@ -20,6 +20,8 @@ from service.listen import url_of
 from service.settings import Settings
 from service.store import Store
 
+logger = logging.getLogger(__name__)
+
 SHUTDOWN_SECONDS = 10
 """How long requests that are under way may take to finish after a signal."""
 
@@ -131,6 +133,8 @@ async def _when_ready(app: FastAPI, server: uvicorn.Server, announce: Callable[[
     while not (server.started and await _answers(app.state.store)):  # noqa: ASYNC110 - nobody tells us
         await asyncio.sleep(POLL_SECONDS)
     app.state.metrics.ready.set(1)
+    for doubt in await app.state.store.doubts():
+        logger.warning(doubt)
     announce()
 
 

@@ -142,5 +142,11 @@ class Store(Protocol):
     async def ping(self) -> None:
         """Return when the store answers."""
 
+    async def doubts(self) -> list[str]:
+        """What in the store's own settings breaks a promise of the service, a sentence each, for the log.
+
+        Empty where the store may not be asked.
+        """
+
     async def close(self) -> None:
         """Let go of every connection."""

@@ -18,7 +18,9 @@ PATIENCE_SECONDS = 30.0
 def connect(settings: Settings, url: str, timeout: float) -> Store:
     """The store at `url`, to be used as the settings say. Raises ValueError for a URL that is none of a Redis."""
     keep = Keep(settings.outcomes_kept, settings.outcomes_seconds, whole_log=settings.history == "full")
-    return RedisStore(url, timeout, keep, replicas=1 if settings.ack == "replicated" else 0)
+    return RedisStore(
+        url, timeout, keep, replicas=1 if settings.ack == "replicated" else 0, durable=settings.ack != "fast"
+    )
 
 
 @contextlib.asynccontextmanager

@@ -187,3 +187,38 @@ def test_events_over_the_websocket_are_answered_in_order(shared_service: Running
     with Client(shared_service.url) as client:
         client.create("over-websocket", targets=["n"])
     assert asyncio.run(converse()) == list(range(1, 51))
+
+
+def test_a_log_is_replayed_and_a_stream_carried_elsewhere(command: Start, tmp_path: Path) -> None:
+    """While a service runs on the data and after it has ended; the other place has no service at all."""
+    here, there, file = tmp_path / "here", tmp_path / "there", tmp_path / "s.nbt"
+    running = RunningService(here)
+    with Client(running.url) as client:
+        client.create("s", targets=["y"], units=4)
+        for number in range(30):
+            client.observe("s", {"y": float(number % 5)}, id=f"e{number}")
+        digest = client.status("s").digest
+
+        def said(*arguments: str) -> Any:
+            started = command(*arguments, "--json")
+            assert started.wait() == 0, started.output
+            return json.loads(started.output)
+
+        replayed = said("replay-log", "s", "--data-dir", str(here))
+        assert (replayed["begins"], replayed["version"], replayed["digest"]) == (0, 30, digest)
+        settings = said("replay-log", "s", "--data-dir", str(here), "--set", "estimator=frozen")["learners"]
+        assert [row["settings"] for row in settings] == [{}, {"estimator": "frozen"}]
+        assert said("export", "s", str(file), "--data-dir", str(here))["version"] == 30
+        assert said("import", str(file), "--as", "t", "--data-dir", str(here))["stream"] == "t"
+        assert client.status("t").digest == digest
+    running.stop()
+    assert said("import", str(file), "--data-dir", str(there))["version"] == 30
+    assert said("replay-log", "s", "--data-dir", str(there), "--to", "30")["digest"] == digest
+    for wrong, message in (
+        (("replay-log", "nothing"), "there is no stream nothing"),
+        (("replay-log", "s", "--set", "units"), "name=value"),
+        (("import", str(file), "--as", "{}"), "a stream's name is"),
+    ):
+        started = command(*wrong, "--data-dir", str(there))
+        assert started.wait() == 1
+        assert message in one_line(started.output)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import model
-from service.errors import Internal, UnknownStream
+from service.errors import Internal, Unavailable, UnknownStream
 from service.hot import HotCopies
 from service.memory_store import MemoryStore
 from service.metrics import Metrics
@@ -52,6 +52,57 @@ class Service:
     async def learn(self, *values: float, stream: str = "s") -> None:
         answers = await self.streams.observe(stream, [Event(y={"y": value}) for value in values])
         assert all(isinstance(answer, bytes) for answer in answers), answers
+
+
+class AwayStore(MemoryStore):
+    """Answers nothing while it is away."""
+
+    away = False
+
+    async def head(self, stream: str) -> Head | None:
+        """See `Store.head`."""
+        if self.away:
+            raise Unavailable("away")
+        return await super().head(stream)
+
+
+async def test_forecasts_go_on_from_a_hot_copy_while_the_store_is_away() -> None:
+    store = AwayStore()
+    service = Service(store)
+    for stream in ("s", "cold"):
+        await service.streams.create(stream, CONFIG)
+    await service.learn(1.0, 2.0, 3.0)
+    fresh = await service.streams.forecast("s", 2)
+    store.away = True
+    stale = await service.streams.forecast("s", 2)
+    assert (fresh.stale, stale.stale) == (False, True)
+    assert (stale.version, stale.steps) == (fresh.version, fresh.steps)
+    other = Service(store)
+    with pytest.raises(Unavailable):
+        await other.streams.forecast("s", 2)
+    store.away = False
+    assert await service.streams.forecast("s", 2) == fresh
+
+
+async def test_thousands_of_streams_in_the_memory_of_a_few() -> None:
+    """Learners come and go; whatever is asked of whichever, it is as if it had always been there."""
+    count, again = 2000, 10
+    store = MemoryStore()
+    bound = 20 * model.Learner(model.Config.from_dict(CONFIG)).nbytes
+    service = Service(store, hot_bytes=bound)
+    names = [f"s{i}" for i in range(count)]
+    for name in names:
+        await service.streams.create(name, CONFIG)
+    for step in (1, again):
+        for place in range(0, count, step):
+            await service.learn(float(place % 7 + step), stream=names[place])
+            assert service.count("hot_bytes") <= bound
+    assert service.count("hot_learners") == 20
+    for place in (0, 1, 770, count - 1):
+        learner = model.Learner(model.Config.from_dict(CONFIG))
+        learner.observe_many([[float(place % 7 + step)] for step in (1, again) if place % step == 0])
+        assert (await service.streams.status(names[place])).digest == learner.digest()
+    await service.streams.close()
 
 
 async def test_a_late_answer_about_the_head_is_no_rewind() -> None:

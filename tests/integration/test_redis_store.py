@@ -9,6 +9,7 @@ import time
 import pytest
 from redis.asyncio import Redis
 
+from service import redis_client
 from service import redis_store as module
 from service.embedded import EmbeddedServer
 from service.errors import Internal, ServiceError, StoreFull, Unavailable
@@ -81,6 +82,31 @@ async def test_a_full_server_refuses_and_changes_nothing(redis: Redis, redis_sto
     finally:
         await redis.config_set("maxmemory", 0)
     assert await redis_store.commit("s", refused) == Committed()
+
+
+async def test_settings_of_the_server_that_break_a_promise_are_told(redis: Redis, redis_url: str) -> None:
+    strict, fast = RedisStore(redis_url, 5), RedisStore(redis_url, 5, durable=False)
+    [doubt] = await strict.doubts()  # this server flushes once a second
+    assert "appendfsync always" in doubt
+    assert await fast.doubts() == []
+    await redis.config_set("maxmemory-policy", "allkeys-lru")
+    try:
+        assert "noeviction" in (await fast.doubts())[0]
+    finally:
+        await redis.config_set("maxmemory-policy", "noeviction")
+    await redis.config_set("appendonly", "no")
+    try:
+        [doubt] = await fast.doubts()
+        assert "appendonly yes" in doubt
+    finally:
+        await redis.config_set("appendonly", "yes")
+    await redis.acl_setuser(
+        "limited", enabled=True, nopass=True, categories=["+@all"], commands=["-config"], keys=["*"]
+    )
+    limited = RedisStore(redis_url + "?username=limited&password=x", 5)
+    assert await limited.doubts() == []
+    for store in (strict, fast, limited):
+        await store.close()
 
 
 async def test_a_full_server_still_deletes(redis: Redis, redis_store: RedisStore) -> None:
@@ -278,9 +304,8 @@ async def test_what_the_server_says_is_translated(
 ) -> None:
     commit = following(await created(redis_store))
     text = f'return redis.error_reply("{said}")'
-    monkeypatch.setattr(
-        redis_store, "_commit", module._Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
-    )
+    sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+    monkeypatch.setattr(redis_store, "_commit", redis_client.Script(text, sha))
     with pytest.raises(ServiceError) as refusal:
         await redis_store.commit("s", commit)
     assert type(refusal.value) is expected

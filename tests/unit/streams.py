@@ -19,6 +19,7 @@ CONFIGS = {
     "gru-kalman": Config(targets=("y",), units=5, cell="gru", estimator="nobacktrack", optimiser="kalman"),
     "traces-sgd": Config(targets=("y",), units=5, optimiser="sgd", learning_rate=1e-2),
     "horizons": Config(targets=("y",), units=6, horizons=5, estimator="frozen"),
+    "gradient": Config(targets=("a", "b"), units=6, horizons=3, readout="gradient", learning_rate=1e-2),
     "symbols": Config(targets=("s",), alphabet=("a", "b", "c"), units=6, cell="gru", learning_rate=1e-3),
     "rtrl": Config(targets=("a", "b"), units=4, estimator="rtrl", learning_rate=1e-3),
     "rtrl-kalman": Config(targets=("y",), units=4, estimator="rtrl", optimiser="kalman", cell="gru"),

@@ -24,6 +24,7 @@ from model import Config, ConfigError
         ({"targets": ("a",), "cell": "lstm"}, "cell must be one of"),
         ({"targets": ("a",), "estimator": "bptt"}, "estimator must be one of"),
         ({"targets": ("a",), "optimiser": "x"}, "optimiser must be one of"),
+        ({"targets": ("a",), "readout": "ridge"}, "readout must be one of"),
         ({"targets": ("a",), "dtype": "float16"}, "dtype must be one of"),
         ({"targets": ("a",), "seed": -1}, "seed must be"),
         ({"targets": ("a",), "learning_rate": float("nan")}, "learning_rate must be a finite"),
@@ -67,8 +68,9 @@ def test_round_trip_and_fingerprint() -> None:
     assert Config.from_dict(base.to_dict()) == base
     others = {"targets": ("c",), "inputs": (), "units": 65, "time_constants": (1.0, 31.0), "gain": 0.8,
               "estimator": "frozen", "optimiser": "sgd", "cell": "gru", "rank": 2, "residual_weight": 0.5,
-              "horizons": 2, "calendar": ("week",), "alphabet": ("x", "y"), "learning_rate": 1e-4,
-              "learning_rate_decay": 0.02, "forgetting": 0.999, "seed": 1, "dtype": "float64"}  # fmt: skip
+              "horizons": 2, "calendar": ("week",), "alphabet": ("x", "y"), "readout": "gradient",
+              "learning_rate": 1e-4, "learning_rate_decay": 0.02,
+              "forgetting": 0.999, "seed": 1, "dtype": "float64"}  # fmt: skip
     prints = {Config.from_dict(base.to_dict() | {field: value}).fingerprint() for field, value in others.items()}
     assert len(prints | {base.fingerprint()}) == len(others) + 1
     assert set(others) == {field.name for field in dataclasses.fields(Config)}
@@ -77,3 +79,9 @@ def test_round_trip_and_fingerprint() -> None:
 def test_whole_numbers_and_floats_are_one_configuration() -> None:
     one, two = Config(targets=("a",), time_constants=(1, 30)), Config(targets=("a",), time_constants=(1.0, 30.0))
     assert one.fingerprint() == two.fingerprint()
+
+
+def test_symbols_are_read_out_by_gradient_whatever_is_said() -> None:
+    said, unsaid = (Config(targets=("s",), alphabet=("x", "y"), **more) for more in ({"readout": "rls"}, {}))  # type: ignore[arg-type]
+    assert said.readout == unsaid.readout == "gradient"
+    assert said.fingerprint() == unsaid.fingerprint()

@@ -10,8 +10,8 @@ ROOT = Path(__file__).parents[2]
 MODEL = (
     {"types", "jit"},
     {"elementary", "config", "state", "signs", "kernels", "scaling", "intervals", "optim"},
-    {"cells", "readout", "symbols", "calendar", "tangent", "rtrl"},
-    {"traces", "outcome"},
+    {"cells", "readout", "calendar", "tangent", "rtrl", "anomaly"},
+    {"symbols", "traces", "outcome"},
     {"horizons", "initial", "learn"},
     {"step"},
     {"learner"},
@@ -21,7 +21,7 @@ MODEL = (
 SERVICE = (
     {"__init__"},
     {"settings", "errors", "schemas", "log", "failure", "patience", "checkpoint"},
-    {"kernels", "metrics", "store", "redis_client", "wire", "parsing", "machine", "listen", "scores"},
+    {"kernels", "metrics", "store", "redis_client", "redis_errors", "wire", "parsing", "machine", "listen", "scores"},
     {"memory_store", "redis_store", "embedded", "hot", "client", "csv_events", "history"},
     {"batches", "screen", "replay", "local", "stores", "archive", "replay_log"},
     {"streams", "demo"},

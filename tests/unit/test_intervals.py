@@ -18,7 +18,7 @@ def test_window_is_the_newest_errors_in_order(errors: list[float], window: int, 
     ring, ordered, kept = np.zeros(window), np.zeros(window), deque[float](maxlen=window)
     for count, error in enumerate(errors):
         before = sorted(kept)
-        assert intervals.exceeded(ordered, count, error) == bisect.bisect_left(before, error) / (len(before) + 1)
+        assert intervals.position(ordered, len(before), error) == bisect.bisect_left(before, error)
         intervals.insert(ring, ordered, count, error)
         kept.append(error)
         assert ordered[: len(kept)].tolist() == sorted(kept)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import model
-from model import symbols
+from model import readout, symbols
 
 ABC = model.Config(targets=("s",), alphabet=("a", "b", "c"), cell="gru", units=8, calendar=(), learning_rate=1e-2)
 
@@ -61,10 +61,11 @@ def test_the_gradient_is_that_of_the_bits() -> None:
 
     p = V.T @ phi
     symbols.softmax(p)
-    delta, moments = np.zeros(units), np.zeros_like(V)
-    after = V.copy()
+    delta, moments, errors = np.zeros(units), np.zeros_like(V), np.zeros(3)
+    symbols.miss(p, symbol, errors)
+    readout.pull(V, errors, delta)
     # The first moment of a first step is (1 - β₁) times the gradient.
-    symbols.learn(after, moments, np.zeros_like(V), phi, p, symbol, delta, 0.0, 1.0)
+    readout.descend(V.copy(), moments, np.zeros_like(V), np.ones(2), phi, errors, 0.0)
     step = 1e-6
     for place in np.ndindex(V.shape):
         up, down = V.copy(), V.copy()

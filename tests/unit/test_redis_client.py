@@ -1,0 +1,56 @@
+"""Which servers a URL names."""
+
+import pytest
+
+from service.redis_client import Place, place
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("redis://h:1/2", Place("one", options={"host": "h", "port": 1, "db": 2})),
+        ("unix:///run/r.sock", Place("one", options={"path": "/run/r.sock"})),
+        (
+            "redis+sentinel://a:1,b:2,[::1]:3/main",
+            Place("sentinel", (("a", 1), ("b", 2), ("::1", 3)), "main"),
+        ),
+        (
+            "rediss+sentinel://u%40:p%2F@a,b/main/3?sentinel_password=s%20",
+            Place(
+                "sentinel", (("a", 26379), ("b", 26379)), "main",
+                {"username": "u@", "password": "p/", "ssl": True, "db": 3}, {"password": "s ", "ssl": True},
+            ),
+        ),
+        ("redis+cluster://:p@a:1,[::1]", Place("cluster", (("a", 1), ("::1", 6379)), options={"password": "p"})),
+    ],
+)  # fmt: skip
+def test_places(url: str, expected: Place) -> None:
+    found = place(url)
+    common = {name: found.options[name] for name in expected.options}
+    assert (found.kind, found.hosts, found.primary) == (expected.kind, expected.hosts, expected.primary)
+    assert common == expected.options
+    assert found.kind == "one" or found.options.keys() == expected.options.keys()
+    assert found.sentinel_options == expected.sentinel_options
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://h",
+        "redis+other://h",
+        "http+cluster://h",
+        "redis+cluster://s3cret@/",
+        "redis+cluster://:s3cret@a:b",
+        "redis+cluster://:s3cret@a:1/1",
+        "redis+cluster://:s3cret@a?x=1",
+        "redis+sentinel://:s3cret@a:1",
+        "redis+sentinel://:s3cret@a:1/main/x",
+        "redis+sentinel://:s3cret@a:1/main/1/2",
+        "redis+sentinel://:s3cret@a:1/main?other=1",
+        "redis+sentinel://:s3cret@a:1,/main",
+    ],
+)
+def test_other_urls_are_refused_without_their_password(url: str) -> None:
+    with pytest.raises(ValueError, match=r"^[^:]|:") as refused:
+        place(url)
+    assert "s3cret" not in str(refused.value)

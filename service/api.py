@@ -50,7 +50,8 @@ def _body(schema: type[BaseModel] | dict[str, Any], **media: Any) -> dict[str, A
     return {"requestBody": {"required": True, "content": content}}
 
 
-def _problems(*codes: int) -> dict[int | str, dict[str, Any]]:
+def problems(*codes: int) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI description of errors."""
     return {code: {"model": Problem, "description": "An error."} for code in codes}
 
 
@@ -85,7 +86,7 @@ class Conversation(StreamingResponse):
             return
 
 
-router = APIRouter(prefix="/v1/streams", dependencies=[Depends(compiled)], responses=_problems(403, 422, 503))
+router = APIRouter(prefix="/v1/streams", dependencies=[Depends(compiled)], responses=problems(403, 422, 503))
 
 
 @router.put(
@@ -93,7 +94,7 @@ router = APIRouter(prefix="/v1/streams", dependencies=[Depends(compiled)], respo
     summary="Create a stream",
     openapi_extra=_body(TypeAdapter(model.Config).json_schema() | {"examples": [{"targets": ["load"]}]}),
     response_model=StreamStatus,
-    responses=_problems(400, 409, 413, 429) | {201: {"model": StreamStatus}},
+    responses=problems(400, 409, 413, 429) | {201: {"model": StreamStatus}},
 )
 async def create(stream: Name, request: Request, response: Response) -> StreamStatus:
     """201 for a new stream; 200 where it exists with this configuration, 409 with another. Only `targets` is needed."""
@@ -113,14 +114,14 @@ async def names(request: Request, detail: Detail = False) -> StreamList:
     return StreamList(streams=[head.name for head in heads], heads=heads)
 
 
-@router.get("/{stream}", summary="Look at a stream", response_model=StreamStatus, responses=_problems(404))
+@router.get("/{stream}", summary="Look at a stream", response_model=StreamStatus, responses=problems(404))
 async def status(stream: Name, request: Request) -> StreamStatus:
     """The stream at its newest version."""
     streams, _, _ = _services(request)
     return await streams.status(stream)
 
 
-@router.delete("/{stream}", summary="Delete a stream", status_code=204, responses=_problems(404))
+@router.delete("/{stream}", summary="Delete a stream", status_code=204, responses=problems(404))
 async def delete(stream: Name, request: Request) -> None:
     """Remove the learner, its log and its outcomes. There is no way back."""
     streams, _, _ = _services(request)
@@ -132,7 +133,7 @@ async def delete(stream: Name, request: Request) -> None:
     summary="Learn from events",
     openapi_extra=_body(Event, **{NDJSON: {"schema": {"type": "string", "description": "One event a line."}}}),
     response_model=Outcome,
-    responses=_problems(400, 404, 409, 413, 429, 507),
+    responses=problems(400, 404, 409, 413, 429, 507),
 )
 async def observe(stream: Name, request: Request) -> Response:
     """Predict the event, then learn from it; the answer leaves when the event is durable.
@@ -154,7 +155,7 @@ async def observe(stream: Name, request: Request) -> Response:
     summary="Label an event",
     openapi_extra=_body(Truth),
     response_model=Outcome,
-    responses=_problems(400, 404, 409, 413, 429, 507),
+    responses=problems(400, 404, 409, 413, 429, 507),
 )
 async def label(stream: Name, event: Id, request: Request) -> Response:
     """The target of an event that was sent without one; 0 and negative numbers are labels like any other.
@@ -174,7 +175,7 @@ def _single(answers: list[Answer]) -> Response:
     return Response(answer, media_type="application/json")
 
 
-@router.get("/{stream}/forecast", summary="Forecast", response_model=Forecast, responses=_problems(404, 413))
+@router.get("/{stream}/forecast", summary="Forecast", response_model=Forecast, responses=problems(404, 413))
 async def forecast(stream: Name, request: Request, horizon: Horizon = 1) -> Forecast:
     """The next `horizon` steps; changes nothing."""
     streams, _, _ = _services(request)
@@ -186,7 +187,7 @@ async def forecast(stream: Name, request: Request, horizon: Horizon = 1) -> Fore
     summary="Forecast with inputs",
     openapi_extra=_body(ForecastRequest),
     response_model=Forecast,
-    responses=_problems(400, 404, 413),
+    responses=problems(400, 404, 413),
 )
 async def forecast_with_inputs(stream: Name, request: Request) -> Forecast:
     """One step for each object of `x`, the inputs that will be; changes nothing."""

@@ -107,6 +107,21 @@ class Forecast(Wire):
     """Whether the store did not answer: newer events than `version` may have been learnt elsewhere."""
 
 
+class RecentStatus(Wire):
+    """How the stream was predicted lately: means over the newest events that this replica has learnt or replayed."""
+
+    events: int
+    """How many; at most 1000."""
+    loss: float | None
+    baseline_loss: float | None
+    skill: float | None
+    """1 - √(loss/baseline_loss): 0 is persistence, 1 is perfect."""
+    coverage: float | None
+    """Share of the measurements inside their 90 % interval."""
+    drift: bool
+    """Whether the newest losses are clearly above those before."""
+
+
 class StreamStatus(Wire):
     """A stream as it is now."""
 
@@ -124,6 +139,9 @@ class StreamStatus(Wire):
     """Size of the complete state."""
     pending: int
     """Events that wait for their labels, or behind one that does."""
+    checkpoint: int
+    """Version of the newest checkpoint; what came later is in the log."""
+    recent: RecentStatus
 
 
 class StreamHead(Wire):

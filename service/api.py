@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Annotated, Any
 
 import pydantic_core
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel, TypeAdapter
 from starlette.datastructures import Headers
@@ -39,11 +39,14 @@ LINES_AT_ONCE = 512
 
 Name = Annotated[StreamName, Path(alias="stream", description="Name of the stream.")]
 Horizon = Annotated[int, Query(ge=1, description="Steps ahead.", examples=[24])]
+PageSize = Annotated[int, Query(ge=1, le=10_000, description="Streams of one page.")]
+After = Annotated[str | None, Query(max_length=64, description="Name after which the page begins.")]
+Known = Annotated[str | None, Header(alias="If-None-Match", description="Digest that is known already, in quotes.")]
 Id = Annotated[EventId, Path(description="Id of the event.")]
 Detail = Annotated[bool, Query(description="Version and targets of each stream as well.")]
 
 
-def _body(schema: type[BaseModel] | dict[str, Any], **media: Any) -> dict[str, Any]:
+def body_of(schema: type[BaseModel] | dict[str, Any], **media: Any) -> dict[str, Any]:
     """The OpenAPI description of a body that is parsed by hand."""
     described = schema if isinstance(schema, dict) else schema.model_json_schema()
     content: dict[str, Any] = {"application/json": {"schema": described}} | media
@@ -92,7 +95,7 @@ router = APIRouter(prefix="/v1/streams", dependencies=[Depends(compiled)], respo
 @router.put(
     "/{stream}",
     summary="Create a stream",
-    openapi_extra=_body(TypeAdapter(model.Config).json_schema() | {"examples": [{"targets": ["load"]}]}),
+    openapi_extra=body_of(TypeAdapter(model.Config).json_schema() | {"examples": [{"targets": ["load"]}]}),
     response_model=StreamStatus,
     responses=problems(400, 409, 413, 429) | {201: {"model": StreamStatus}},
 )
@@ -105,20 +108,34 @@ async def create(stream: Name, request: Request, response: Response) -> StreamSt
 
 
 @router.get("", summary="List the streams", response_model=StreamList, response_model_exclude_none=True)
-async def names(request: Request, detail: Detail = False) -> StreamList:
-    """Every stream of the store; with `detail`, its version and targets too."""
+async def names(
+    request: Request, detail: Detail = False, limit: PageSize = 1000, after: After = None
+) -> StreamList:
+    """The streams of the store, in order of their names, a page at a time; with `detail`, version and targets too."""
     streams, _, _ = _services(request)
-    if not detail:
-        return StreamList(streams=await streams.names())
-    heads = await streams.heads()
-    return StreamList(streams=[head.name for head in heads], heads=heads)
+    found = [name for name in await streams.names() if after is None or name > after]
+    page, more = found[:limit], len(found) > limit
+    heads = await streams.heads(page) if detail else None
+    return StreamList(streams=page, heads=heads, next=page[-1] if more else None)
 
 
-@router.get("/{stream}", summary="Look at a stream", response_model=StreamStatus, responses=problems(404))
-async def status(stream: Name, request: Request) -> StreamStatus:
-    """The stream at its newest version."""
+@router.get(
+    "/{stream}",
+    summary="Look at a stream",
+    response_model=StreamStatus,
+    responses=problems(404) | {304: {"description": "The learner is the one of `If-None-Match`."}},
+)
+async def status(
+    stream: Name, request: Request, response: Response, known: Known = None
+) -> StreamStatus | Response:
+    """The stream at its newest version. The `ETag` is the learner's digest."""
     streams, _, _ = _services(request)
-    return await streams.status(stream)
+    found = await streams.status(stream)
+    tag = f'"{found.digest}"'
+    if known is not None and tag in (one.strip() for one in known.split(",")):
+        return Response(status_code=304, headers={"ETag": tag})
+    response.headers["ETag"] = tag
+    return found
 
 
 @router.delete("/{stream}", summary="Delete a stream", status_code=204, responses=problems(404))
@@ -131,7 +148,7 @@ async def delete(stream: Name, request: Request) -> None:
 @router.post(
     "/{stream}/events",
     summary="Learn from events",
-    openapi_extra=_body(Event, **{NDJSON: {"schema": {"type": "string", "description": "One event a line."}}}),
+    openapi_extra=body_of(Event, **{NDJSON: {"schema": {"type": "string", "description": "One event a line."}}}),
     response_model=Outcome,
     responses=problems(400, 404, 409, 413, 429, 507),
 )
@@ -153,7 +170,7 @@ async def observe(stream: Name, request: Request) -> Response:
 @router.put(
     "/{stream}/events/{event:path}/label",
     summary="Label an event",
-    openapi_extra=_body(Truth),
+    openapi_extra=body_of(Truth),
     response_model=Outcome,
     responses=problems(400, 404, 409, 413, 429, 507),
 )
@@ -185,7 +202,7 @@ async def forecast(stream: Name, request: Request, horizon: Horizon = 1) -> Fore
 @router.post(
     "/{stream}/forecast",
     summary="Forecast with inputs",
-    openapi_extra=_body(ForecastRequest),
+    openapi_extra=body_of(ForecastRequest),
     response_model=Forecast,
     responses=problems(400, 404, 413),
 )

@@ -41,7 +41,10 @@ class Recent:
         self._version = 0
 
     def add(self, outcomes: Outcomes, targets: npt.NDArray[np.float64]) -> None:
-        """Take the outcomes of the events with `targets` (T, q), but those that were taken already: a log may be replayed again."""
+        """Take the outcomes of events with `targets` (T, q), but for those that were taken already.
+
+        (A log may be replayed again.)
+        """
         scored = ~np.isnan(outcomes.loss) & (outcomes.version > self._version)
         self._version = max(self._version, int(outcomes.version[-1]))
         if outcomes.lower.shape == targets.shape:

@@ -144,6 +144,53 @@ class StreamStatus(Wire):
     recent: RecentStatus
 
 
+class SnapshotRequest(Wire):
+    """A learner to keep."""
+
+    name: StreamName | None = None
+    """By default `v<version>`."""
+
+
+class SnapshotStatus(Wire):
+    """A learner that is kept under a name."""
+
+    name: str
+    version: int
+    """Events that it has learnt."""
+    created: float
+    """Seconds since the epoch."""
+
+
+class SnapshotList(Wire):
+    """The snapshots of a stream, the oldest first."""
+
+    snapshots: list[SnapshotStatus]
+
+
+class CloneRequest(Wire):
+    """A stream to make from another."""
+
+    name: StreamName
+    config: dict[str, Any] = Field(default={}, examples=[{"learning_rate": 0.003}])
+    """Settings that differ."""
+
+
+class Diagnostics(Wire):
+    """The learner's gradient of its newest event beside the exact one (see model.diagnose)."""
+
+    version: int
+    events: int
+    """Newest events that were read for it."""
+    samples: int
+    """Draws of the signs."""
+    bias_z: float | None
+    """About 1 for an unbiased estimate; null for one that is biased and has no noise."""
+    squared_error: float
+    """Relative to the exact gradient's square."""
+    cosine: float
+    """Mean cosine of the angle to the exact gradient."""
+
+
 class StreamHead(Wire):
     """What is known of a stream without loading its learner."""
 
@@ -160,6 +207,8 @@ class StreamList(Wire):
     """Their names."""
     heads: list[StreamHead] | None = None
     """The same streams with a little more, where that was asked for."""
+    next: str | None = None
+    """Where there are more: `after` of the next page."""
 
 
 class Problem(BaseModel):

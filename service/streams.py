@@ -15,6 +15,7 @@ from service.batches import Batches
 from service.errors import BadConfig, BadEvent, OtherConfig, TooLarge, TooMany, Unavailable, UnknownStream
 from service.hot import HotCopies, config_of
 from service.kernels import Kernels
+from service.lifecycle import Lifecycle
 from service.live import Live
 from service.metrics import Metrics
 from service.queues import Answer, Shape, Stream, Waiting, refuse
@@ -46,6 +47,7 @@ class Streams:
         self._hot = HotCopies(settings, store, metrics, kernels)
         self.live = Live(store, self._hot, settings.max_watchers)
         self._batches = Batches(settings, store, self._hot, self.live, metrics)
+        self.lifecycle = Lifecycle(settings, store, self._hot)
         self._streams: dict[str, Stream] = {}
         self._closing = False
 
@@ -93,9 +95,9 @@ class Streams:
         """Every stream of the store, sorted."""
         return await self._store.names()
 
-    async def heads(self) -> list[StreamHead]:
-        """The same with what a head says; no learner is loaded."""
-        heads = [(name, await self._store.head(name)) for name in await self._store.names()]
+    async def heads(self, names: Sequence[str]) -> list[StreamHead]:
+        """What the heads of these streams say; no learner is loaded."""
+        heads = [(name, await self._store.head(name)) for name in names]
         return [
             StreamHead(name=name, version=head.token.version, targets=json.loads(head.config)["targets"])
             for name, head in heads

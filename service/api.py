@@ -12,12 +12,24 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 import model
-from service.batches import Answer
 from service.errors import BadRequest, ServiceError, TooLarge, Unavailable
 from service.kernels import Kernels
 from service.metrics import Metrics
-from service.parsing import parse, parse_object
-from service.schemas import Event, Forecast, ForecastRequest, Outcome, Problem, StreamList, StreamName, StreamStatus
+from service.parsing import parse, parse_message, parse_object
+from service.queues import Answer
+from service.schemas import (
+    Event,
+    EventId,
+    Forecast,
+    ForecastRequest,
+    Label,
+    Outcome,
+    Problem,
+    StreamList,
+    StreamName,
+    StreamStatus,
+    Truth,
+)
 from service.settings import Settings
 from service.streams import Streams
 
@@ -27,6 +39,7 @@ LINES_AT_ONCE = 512
 
 Name = Annotated[StreamName, Path(alias="stream", description="Name of the stream.")]
 Horizon = Annotated[int, Query(ge=1, description="Steps ahead.", examples=[24])]
+Id = Annotated[EventId, Path(description="Id of the event.")]
 Detail = Annotated[bool, Query(description="Version and targets of each stream as well.")]
 
 
@@ -124,6 +137,8 @@ async def delete(stream: Name, request: Request) -> None:
 async def observe(stream: Name, request: Request) -> Response:
     """Predict the event, then learn from it; the answer leaves when the event is durable.
 
+    An event without `y` is predicted at once (`pending`) and learnt when its label comes: see there.
+
     With `Content-Type: application/x-ndjson`, one event a line: the answer has one outcome, or one problem with its
     `line`, for each, in order. A line that is refused does not stop the rest.
     """
@@ -131,7 +146,29 @@ async def observe(stream: Name, request: Request) -> Response:
     if is_bulk(request.scope):
         await streams.open(stream)
         return Conversation(_bulk(request, stream), media_type=NDJSON)
-    [answer] = await streams.observe(stream, [parse(Event, await request.body())])
+    return _single(await streams.observe(stream, [parse_message(await request.body())]))
+
+
+@router.put(
+    "/{stream}/events/{event:path}/label",
+    summary="Label an event",
+    openapi_extra=_body(Truth),
+    response_model=Outcome,
+    responses=_problems(400, 404, 409, 413, 429, 507),
+)
+async def label(stream: Name, event: Id, request: Request) -> Response:
+    """The target of an event that was sent without one; 0 and negative numbers are labels like any other.
+
+    The answer is the outcome, once the event is learnt; or its prediction with `pending`, while an earlier event still
+    waits for its own label. The same label again is answered the same, another one is refused.
+    """
+    streams, _, _ = _services(request)
+    truth = parse(Truth, await request.body())
+    return _single(await streams.observe(stream, [Label(label=event, y=truth.y)]))
+
+
+def _single(answers: list[Answer]) -> Response:
+    [answer] = answers
     if isinstance(answer, ServiceError):
         raise answer
     return Response(answer, media_type="application/json")
@@ -167,17 +204,17 @@ async def _bulk(request: Request, name: str) -> AsyncIterator[bytes]:
     streams, metrics, settings = _services(request)
     outage = None
     async for lines in _lines(request, settings.max_body):
-        parsed: list[tuple[int, Event | ServiceError]] = [(number, _event(line)) for number, line in lines]
+        parsed = [(number, _message(line)) for number, line in lines]
         answers: list[Answer] = []
         if outage is None:
             try:
-                answers = await streams.observe(name, [event for _, event in parsed if isinstance(event, Event)])
+                answers = await streams.observe(name, [one for _, one in parsed if not isinstance(one, ServiceError)])
             except ServiceError as error:
                 outage = error
         learnt = iter(answers)
         written: list[bytes] = []
-        for number, event in parsed:
-            answer = event if isinstance(event, ServiceError) else next(learnt, outage)
+        for number, one in parsed:
+            answer = one if isinstance(one, ServiceError) else next(learnt, outage)
             assert answer is not None, "there is an answer for every event unless there was an outage"
             if isinstance(answer, Unavailable):
                 outage = answer
@@ -185,11 +222,11 @@ async def _bulk(request: Request, name: str) -> AsyncIterator[bytes]:
         yield b"\n".join([*written, b""])
 
 
-def _event(line: bytes | ServiceError) -> Event | ServiceError:
+def _message(line: bytes | ServiceError) -> Event | Label | ServiceError:
     if isinstance(line, ServiceError):
         return line
     try:
-        return parse(Event, line)
+        return parse_message(line)
     except BadRequest as error:
         return error
 

@@ -1,6 +1,6 @@
 -- Remove everything of a stream. The names of the chunks come from the head; they carry the stream's hash tag.
 --
--- KEYS  head, log, outcomes, ids, confirm
+-- KEYS  head, then all others of the stream
 -- ARGV  prefix of chunk keys
 -- gives 1, or 0 when there was no stream
 

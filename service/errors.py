@@ -7,6 +7,7 @@
     ├── Forbidden                       403   1008   asked by a page of another site, or under another name
     ├── NotFound                        404   1008   no such stream, route or method
     │   ├── UnknownStream
+    │   ├── UnknownEvent
     │   └── MethodNotAllowed            405
     ├── Exists                          409   1008   the name or the id is taken by something else
     │   ├── OtherConfig
@@ -89,6 +90,10 @@ class NotFound(ServiceError):
 
 class UnknownStream(NotFound):
     """There is no such stream"""
+
+
+class UnknownEvent(NotFound):
+    """There is no such event"""
 
 
 class MethodNotAllowed(NotFound):

@@ -5,6 +5,7 @@ refused or unknown commit leaves nothing to undo, and a forecast may read it at 
 """
 
 import asyncio
+import contextlib
 import json
 import logging
 import time
@@ -28,6 +29,10 @@ CHECKPOINT_SHARE = 10.0
 """and longer than this many times what the last checkpoint took."""
 ATTEMPTS = 20
 """How often a head that keeps moving is followed before this replica gives up."""
+
+
+class _OtherHistory(Exception):
+    """The log does not go on from here: what was learnt here is no part of the stream any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +102,16 @@ class HotCopies:
             copy = self._copies.get(stream)
             if copy is not None and _includes(copy.token, head.token):
                 return copy
-            copy = await self._follow(stream, copy, head) if copy is not None else None
+            if copy is not None:
+                token = copy.token
+                try:
+                    copy = await self._follow(stream, copy, head)
+                except _OtherHistory:
+                    self._went_back(stream, token, head)
+                    copy = None
             if copy is None:
-                copy = await self._follow(stream, await self._load(stream, head), head)
+                with contextlib.suppress(_OtherHistory):
+                    copy = await self._follow(stream, await self._load(stream, head), head)
             if copy is not None:
                 self.put(stream, copy)
                 return copy
@@ -170,7 +182,10 @@ class HotCopies:
         return HotCopy(learner, token, learner.nbytes)
 
     async def _follow(self, stream: str, copy: HotCopy, head: Head) -> HotCopy | None:
-        """`copy` after the log's segments up to `head`; None when the log does not lead there."""
+        """`copy` after the log's segments up to `head`; None when the log does not lead there.
+
+        Raises _OtherHistory where it does, from the copy's version on, and to another chain.
+        """
         if copy.token.epoch != head.token.epoch or copy.token.version > head.token.version:
             return None
         version, chain = copy.token.version, copy.token.chain
@@ -183,12 +198,16 @@ class HotCopies:
                 raise Internal("the stream's log is damaged; see the service's log") from damage
             if events.last > head.token.version:
                 break
-            if events.first != version + 1:
-                return None
+            if events.first > version + 1:
+                return None  # trimmed behind a checkpoint that is newer than the copy
+            if events.first <= version:
+                raise _OtherHistory  # a version of ours was the end of a commit
             version, chain = events.last, log.link(chain, segment)
             batches.append(events)
-        if (version, chain) != (head.token.version, head.token.chain):
+        if version != head.token.version:
             return None
+        if chain != head.token.chain:
+            raise _OtherHistory
         if not batches:
             return copy
         start = time.perf_counter()
@@ -199,13 +218,16 @@ class HotCopies:
 
     def _check_rewind(self, stream: str, seen: Token, head: Head) -> None:
         """Count a head that is behind what was acknowledged before it was asked for; nothing here is valid then."""
-        if seen.epoch != head.token.epoch or head.token.version > seen.version or head.token == seen:
-            return
+        if seen.epoch == head.token.epoch and head.token.version <= seen.version and head.token != seen:
+            self._went_back(stream, seen, head)
+
+    def _went_back(self, stream: str, seen: Token, head: Head) -> None:
+        """The store has lost what it acknowledged at `seen`; others may have gone on from before that."""
         known = self._known.get(stream)
         if known is None or known.acknowledged.epoch != seen.epoch or known.acknowledged.version < seen.version:
             return  # somebody else has noticed meanwhile
         logger.error(
-            "stream %s went back from version %d to %d: the store lost acknowledged events",
+            "stream %s went back behind version %d, and is at %d now: the store lost acknowledged events",
             stream, seen.version, head.token.version,
         )  # fmt: skip
         self._metrics.rewinds.inc()

@@ -6,7 +6,20 @@ No method waits for anything, so in one event loop each of them is atomic.
 import time
 from dataclasses import dataclass, field, replace
 
-from service.store import Commit, CommitResult, Committed, Conflict, Duplicate, Head, Keep, Token
+from service.store import (
+    Commit,
+    CommitResult,
+    Committed,
+    Conflict,
+    Deferred,
+    DeferResult,
+    Duplicate,
+    Full,
+    Head,
+    Keep,
+    Token,
+    Waits,
+)
 
 
 @dataclass(slots=True)
@@ -15,6 +28,7 @@ class _Stream:
     log: dict[int, tuple[bytes, bytes]] = field(default_factory=dict)  # last version → (segment, chain after it)
     outcomes: dict[str, tuple[float, bytes]] = field(default_factory=dict)  # id → (when, record), oldest first
     checkpoints: dict[int, bytes] = field(default_factory=dict)
+    deferred: dict[str, bytes] = field(default_factory=dict)  # in order
 
 
 class MemoryStore:
@@ -57,8 +71,13 @@ class MemoryStore:
             return Conflict()
         if any(name in found.outcomes for name, _ in commit.outcomes):
             return Duplicate()
+        settled = len(commit.settled)
+        if tuple(found.deferred)[:settled] != commit.settled or (found.deferred and not settled):
+            return Waits()
         if found.head.token != commit.before:
             return Conflict()
+        for name in commit.settled:
+            del found.deferred[name]
         found.log[commit.after.version] = (commit.segment, commit.after.chain)
         now = time.monotonic()
         found.outcomes.update((name, (now, record)) for name, record in commit.outcomes)
@@ -69,6 +88,33 @@ class MemoryStore:
             del found.outcomes[name]
         found.head = replace(found.head, token=commit.after)
         return Committed()
+
+    async def defer(
+        self, stream: str, epoch: str, entries: tuple[tuple[str, bytes], ...], limit: int
+    ) -> DeferResult:
+        """See `Store.defer`."""
+        found = self._streams.get(stream)
+        if found is None or found.head.token.epoch != epoch:
+            return Conflict()
+        if any(name in found.deferred or name in found.outcomes for name, _ in entries):
+            return Duplicate()
+        if len(found.deferred) + len(entries) > limit:
+            return Full()
+        found.deferred.update(entries)
+        return Deferred()
+
+    async def deferred(self, stream: str) -> list[tuple[str, bytes]]:
+        """See `Store.deferred`."""
+        found = self._streams.get(stream)
+        return [] if found is None else list(found.deferred.items())
+
+    async def label(self, stream: str, event: str, before: bytes, after: bytes) -> bool:
+        """See `Store.label`."""
+        found = self._streams.get(stream)
+        if found is None or found.deferred.get(event) != before:
+            return False
+        found.deferred[event] = after
+        return True
 
     async def outcomes(self, stream: str, ids: list[str]) -> list[bytes | None]:
         """See `Store.outcomes`."""

@@ -1,5 +1,6 @@
 """The shapes of what comes in and goes out, on HTTP, NDJSON and the WebSocket alike."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, TypeAlias
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, FiniteFloat
@@ -33,10 +34,30 @@ class Event(Wire):
     """Makes the event safe to send again: it is learnt once and answered the same."""
     time: AwareDatetime | None = Field(default=None, examples=["2026-01-01T00:00:00Z"])
     """When it was, with an offset from UTC."""
-    y: Targets = Field(examples=[{"load": 41.5}])
-    """Each target of the stream; null where the measurement is missing. A stream with an alphabet takes symbols."""
+    y: Targets | None = Field(default=None, examples=[{"load": 41.5}])
+    """Each target of the stream; null where the measurement is missing. A stream with an alphabet takes symbols.
+    Without `y` the event, which needs an `id` then, is predicted now and waits for its label."""
     x: Channels | None = Field(default=None, examples=[{"promo": 1}])
     """Each input of the stream."""
+
+    @property
+    def values(self) -> Mapping[str, Value | str]:
+        """`y`, or nothing."""
+        return self.y or {}
+
+
+class Truth(Wire):
+    """The label of an event that was sent without one."""
+
+    y: Targets = Field(examples=[{"load": 41.5}])
+    """Each target of the stream, as in an event."""
+
+
+class Label(Truth):
+    """The same as a message of its own, among events."""
+
+    label: EventId
+    """Id of the event."""
 
 
 class Outcome(Wire):
@@ -59,6 +80,8 @@ class Outcome(Wire):
     """From 0 to 1: how unusual the error is among recent ones."""
     next: dict[str, Said] | None
     """Forecast of the next `y`; null for a stream with inputs, whose future it does not know."""
+    pending: bool = False
+    """Whether the event is not learnt yet: it waits for its label, or behind one that does."""
 
 
 class ForecastRequest(Wire):
@@ -99,6 +122,8 @@ class StreamStatus(Wire):
     """Recurrent parameters."""
     state_bytes: int
     """Size of the complete state."""
+    pending: int
+    """Events that wait for their labels, or behind one that does."""
 
 
 class StreamHead(Wire):

@@ -10,12 +10,13 @@ import secrets
 from collections.abc import Sequence
 
 import model
-from service.batches import Answer, Batches, Shape, Stream, Waiting, refuse
+from service.batches import Batches
 from service.errors import BadConfig, BadEvent, OtherConfig, TooLarge, TooMany, Unavailable, UnknownStream
 from service.hot import HotCopies, config_of
 from service.kernels import Kernels
 from service.metrics import Metrics
-from service.schemas import Event, Forecast, ForecastRequest, Step, StreamHead, StreamStatus
+from service.queues import Answer, Shape, Stream, Waiting, refuse
+from service.schemas import Event, Forecast, ForecastRequest, Label, Step, StreamHead, StreamStatus
 from service.settings import Settings
 from service.store import Store, Token
 from service.wire import arrival, future, steps
@@ -71,6 +72,7 @@ class Streams:
             digest=await asyncio.to_thread(learner.digest),
             parameters=learner.config.parameters,
             state_bytes=copy.nbytes,
+            pending=len(await self._store.deferred(name)),
         )
 
     async def names(self) -> list[str]:
@@ -134,8 +136,8 @@ class Streams:
             stream = self._streams.setdefault(name, Stream(name, Shape.of(copy)))
         return stream
 
-    async def submit(self, name: str, events: Sequence[Event]) -> list[asyncio.Future[Answer]]:
-        """Put events into the queue, in order; a promise each. An event that is refused does not stop the rest.
+    async def submit(self, name: str, events: Sequence[Event | Label]) -> list[asyncio.Future[Answer]]:
+        """Put events and labels into the queue, in order; a promise each. One that is refused does not stop the rest.
 
         Every promise is kept: when the event is durable, or refused. Raises UnknownStream, TooMany when too many wait
         already, with nothing taken, and Unavailable when the store does not answer or the service is shutting down.
@@ -151,7 +153,7 @@ class Streams:
         self._batches.put(stream, [one for one in read if isinstance(one, Waiting)])
         return [one.answer if isinstance(one, Waiting) else _kept(one) for one in read]
 
-    async def observe(self, name: str, events: Sequence[Event]) -> list[Answer]:
+    async def observe(self, name: str, events: Sequence[Event | Label]) -> list[Answer]:
         """Learn events in order; one answer each, in the same order. Raises as `submit` does."""
         return list(await asyncio.gather(*await self.submit(name, events)))
 
@@ -191,7 +193,7 @@ class Streams:
         return True
 
 
-def _read(shape: Shape, event: Event) -> Waiting | BadEvent:
+def _read(shape: Shape, event: Event | Label) -> Waiting | BadEvent:
     try:
         return Waiting(event, shape, arrival(shape.config, event), asyncio.get_running_loop().create_future())
     except BadEvent as error:

@@ -22,11 +22,6 @@ HERE = "http://localhost"
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _kernels() -> None:
-    model.warm_up(("float32",))
-
-
 @pytest.fixture
 def app() -> FastAPI:
     return create_app(Settings(max_body=4096, max_horizon=50, max_streams=5), MemoryStore())

@@ -8,11 +8,6 @@ import pytest
 from service.patience import Patience
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=RuntimeError,
-    reason="answered() and standing() move a deadline that has just passed: 500 and a traceback for a learnt event",
-)
 @pytest.mark.parametrize("then", ["answered", "standing"])
 def test_a_deadline_that_passes_while_the_store_answers(then: str) -> None:
     """The cancellation that ends the waiting may not arrive: asyncio.wait_for of Python 3.11, in which redis-py sends

@@ -79,14 +79,7 @@ def test_no_history_is_mixed(tmp_path: Path, meanwhile: tuple[int, ...]) -> None
         (),
         (5,),
         (5, 6),
-        pytest.param(
-            (5, 6, 7),
-            marks=pytest.mark.xfail(
-                strict=True,
-                raises=AssertionError,
-                reason="a head that is beyond what was acknowledged is not held against it: the loss goes uncounted",
-            ),
-        ),
+        (5, 6, 7),
     ],
     ids=len,
 )

@@ -23,7 +23,7 @@ serve: .venv/.run ## Start the service alone
 test: .venv/.dev ## Every test; ARGS="-k word" chooses
 	@.venv/bin/python -m pytest --numprocesses 2 --dist worksteal $(ARGS)
 
-test-faults: .venv/.dev ## The tests of faults at full length, most of an hour: writes tests/e2e/FAULTS.md
+test-faults: .venv/.dev ## The tests of faults at full length, half an hour: writes tests/e2e/FAULTS.md
 	@.venv/bin/python -m tests.e2e.faults.results --new
 	@NBT_TEST_FAULTS=long .venv/bin/python -m pytest --capture=no tests/e2e/faults $(ARGS); status=$$?; \
 	.venv/bin/python -m tests.e2e.faults.results $(if $(ARGS),,--all) && exit $$status

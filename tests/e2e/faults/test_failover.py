@@ -1,8 +1,8 @@
 """A primary that dies and a replica that is promoted by Sentinels: what `replicated` acknowledged is there."""
 
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -22,31 +22,37 @@ BACK_SECONDS = 30.0
 """How long every stream may take to go on after a primary is killed."""
 
 
-def test_a_primary_dies_and_its_replica_is_promoted(tmp_path: Path) -> None:
-    slowest = 0.0
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Watched, Replicas]]:
+    """A primary with its replica, and the service over it."""
+    folder, settings = tmp_path_factory.mktemp("site"), {"checkpoint_every": 100, "outcomes_kept": 10**6}
     with (
-        Watched(tmp_path) as watched,
-        Replicas(
-            tmp_path, watched.url, FAILOVER_REPLICAS, ack="replicated", checkpoint_every=100, outcomes_kept=10**6
-        ) as replicas,
+        Watched(folder) as watched,
+        Replicas(folder, watched.url, FAILOVER_REPLICAS, ack="replicated", **settings) as replicas,
     ):
-        load = Load(replicas.urls, STREAMS, lanes=2, twice=0.1, pause=0.01)
-        load.create()
-        load.start()
-        for _ in range(FAILOVERS):
-            watched.settle()
-            load.wait_for(BETWEEN)
-            killed = time.monotonic()
-            watched.fail_over()
-            load.until_all_go_on()
-            slowest = max(slowest, time.monotonic() - killed)
-        load.finish()
-        assert verdict(load, watched.primary().url) == Verdict(load.total, 0, 0)
-        load.repeat(50)
-        assert slowest < BACK_SECONDS
-        rewinds = sum(metric(url, "nobacktrack_rewinds_total") for url in replicas.urls)
-        assert rewinds == 0
-        assert "Traceback" not in replicas.logs()
+        yield watched, replicas
+
+
+def test_a_primary_dies_and_its_replica_is_promoted(site: tuple[Watched, Replicas]) -> None:
+    watched, replicas = site
+    slowest = 0.0
+    load = Load(replicas.urls, STREAMS, lanes=2, twice=0.1, pause=0.01)
+    load.create()
+    load.start()
+    for _ in range(FAILOVERS):
+        watched.settle()
+        load.wait_for(BETWEEN)
+        killed = time.monotonic()
+        watched.fail_over()
+        load.until_all_go_on()
+        slowest = max(slowest, time.monotonic() - killed)
+    load.finish()
+    assert verdict(load, watched.primary().url) == Verdict(load.total, 0, 0)
+    load.repeat(50)
+    assert slowest < BACK_SECONDS
+    rewinds = sum(metric(url, "nobacktrack_rewinds_total") for url in replicas.urls)
+    assert rewinds == 0
+    assert "Traceback" not in replicas.logs()
     record(
         f"{FAILOVERS} times SIGKILL of the primary, its replica promoted by Sentinels, NBT_ACK=replicated",
         "0 acknowledged lost; 0 learnt twice; digests = offline replay; on again within 30 s",
@@ -56,13 +62,11 @@ def test_a_primary_dies_and_its_replica_is_promoted(tmp_path: Path) -> None:
     )
 
 
-def test_nothing_is_acknowledged_that_no_replica_has(tmp_path: Path) -> None:
+def test_nothing_is_acknowledged_that_no_replica_has(site: tuple[Watched, Replicas]) -> None:
     """Neither the first time nor when the same id comes again, though the event is in the primary's log by then."""
-    with (
-        Watched(tmp_path) as watched,
-        Replicas(tmp_path, watched.url, 1, ack="replicated") as replicas,
-        Client(replicas.urls[0]) as client,
-    ):
+    watched, replicas = site
+    watched.settle()
+    with Client(replicas.urls[0]) as client:
         client.create("s", CONFIG)
 
         def observe(number: int) -> int:

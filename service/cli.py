@@ -67,7 +67,7 @@ def serve(
     settings = _settings(host=host, port=port, data_dir=data_dir)
     if embedded:
         settings = settings.model_copy(update={"redis_url": None})
-    with listen(settings.host, settings.port) as listener:
+    with listen(settings.host, settings.port, settings.socket_seconds) as listener:
         # Here, because it loads the compiler: a second that neither a port in use nor another command waits for.
         from service.serve import run
 

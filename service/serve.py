@@ -20,11 +20,15 @@ from service.listen import url_of
 from service.live import Live
 from service.settings import Settings
 from service.store import Store
+from service.ws import Conversations
 
 logger = logging.getLogger(__name__)
 
 SHUTDOWN_SECONDS = 10
 """How long requests that are under way may take to finish after a signal."""
+
+DRAIN_SECONDS = 2.0
+"""How long WebSockets may take to answer what they have read."""
 
 POLL_SECONDS = 0.02
 
@@ -76,7 +80,7 @@ async def _serve(
             if parent is not None:
                 parent.sendall(f"{url}\n".encode())
 
-        server = Server(_uvicorn_config(app, settings), app.state.streams.live)
+        server = Server(_uvicorn_config(app, settings), app.state.streams.live, app.state.conversations)
         if parent is not None:
             _follow(parent, server)
         stack.callback(asyncio.create_task(_when_ready(app, server, announce)).cancel)
@@ -107,15 +111,19 @@ async def _kept(own: EmbeddedServer | None, server: uvicorn.Server) -> AsyncIter
 
 
 class Server(uvicorn.Server):
-    """uvicorn's, which first lets go those who watch a stream: their requests have no end of their own."""
+    """uvicorn's, which first ends what has no end of its own: watched streams, and WebSockets once all is answered."""
 
-    def __init__(self, config: uvicorn.Config, live: Live) -> None:
+    def __init__(self, config: uvicorn.Config, live: Live, conversations: Conversations) -> None:
         super().__init__(config)
         self._live = live
+        self._conversations = conversations
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End every connection in order."""
+        for listener in sockets or []:
+            listener.close()
         self._live.close()
+        await self._conversations.close(DRAIN_SECONDS)
         await super().shutdown(sockets)
 
 

@@ -45,6 +45,10 @@ class Settings(BaseSettings):
     """Events of one commit."""
     max_queue: Positive = 4096
     """Events of one stream that may wait."""
+    max_websockets: Positive = 1000
+    """WebSockets that may be open."""
+    socket_seconds: Seconds = 30.0
+    """How long a client may leave what was sent to it unread before its connection is ended."""
     max_snapshots: Positive = 10
     """Snapshots of one stream."""
     max_watchers: Positive = 1000

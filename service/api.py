@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Annotated, Any
 
 import pydantic_core
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel, TypeAdapter
 from starlette.datastructures import Headers
@@ -39,18 +39,22 @@ LINES_AT_ONCE = 512
 
 Name = Annotated[StreamName, Path(alias="stream", description="Name of the stream.")]
 Horizon = Annotated[int, Query(ge=1, description="Steps ahead.", examples=[24])]
+PageSize = Annotated[int, Query(ge=1, le=10_000, description="Streams of one page.")]
+After = Annotated[str | None, Query(max_length=64, description="Name after which the page begins.")]
+Known = Annotated[str | None, Header(alias="If-None-Match", description="Digest that is known already, in quotes.")]
 Id = Annotated[EventId, Path(description="Id of the event.")]
 Detail = Annotated[bool, Query(description="Version and targets of each stream as well.")]
 
 
-def _body(schema: type[BaseModel] | dict[str, Any], **media: Any) -> dict[str, Any]:
+def body_of(schema: type[BaseModel] | dict[str, Any], **media: Any) -> dict[str, Any]:
     """The OpenAPI description of a body that is parsed by hand."""
     described = schema if isinstance(schema, dict) else schema.model_json_schema()
     content: dict[str, Any] = {"application/json": {"schema": described}} | media
     return {"requestBody": {"required": True, "content": content}}
 
 
-def _problems(*codes: int) -> dict[int | str, dict[str, Any]]:
+def problems(*codes: int) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI description of errors."""
     return {code: {"model": Problem, "description": "An error."} for code in codes}
 
 
@@ -85,15 +89,15 @@ class Conversation(StreamingResponse):
             return
 
 
-router = APIRouter(prefix="/v1/streams", dependencies=[Depends(compiled)], responses=_problems(403, 422, 503))
+router = APIRouter(prefix="/v1/streams", dependencies=[Depends(compiled)], responses=problems(403, 422, 503))
 
 
 @router.put(
     "/{stream}",
     summary="Create a stream",
-    openapi_extra=_body(TypeAdapter(model.Config).json_schema() | {"examples": [{"targets": ["load"]}]}),
+    openapi_extra=body_of(TypeAdapter(model.Config).json_schema() | {"examples": [{"targets": ["load"]}]}),
     response_model=StreamStatus,
-    responses=_problems(400, 409, 413, 429) | {201: {"model": StreamStatus}},
+    responses=problems(400, 409, 413, 429) | {201: {"model": StreamStatus}},
 )
 async def create(stream: Name, request: Request, response: Response) -> StreamStatus:
     """201 for a new stream; 200 where it exists with this configuration, 409 with another. Only `targets` is needed."""
@@ -104,23 +108,37 @@ async def create(stream: Name, request: Request, response: Response) -> StreamSt
 
 
 @router.get("", summary="List the streams", response_model=StreamList, response_model_exclude_none=True)
-async def names(request: Request, detail: Detail = False) -> StreamList:
-    """Every stream of the store; with `detail`, its version and targets too."""
+async def names(
+    request: Request, detail: Detail = False, limit: PageSize = 1000, after: After = None
+) -> StreamList:
+    """The streams of the store, in order of their names, a page at a time; with `detail`, version and targets too."""
     streams, _, _ = _services(request)
-    if not detail:
-        return StreamList(streams=await streams.names())
-    heads = await streams.heads()
-    return StreamList(streams=[head.name for head in heads], heads=heads)
+    found = [name for name in await streams.names() if after is None or name > after]
+    page, more = found[:limit], len(found) > limit
+    heads = await streams.heads(page) if detail else None
+    return StreamList(streams=page, heads=heads, next=page[-1] if more else None)
 
 
-@router.get("/{stream}", summary="Look at a stream", response_model=StreamStatus, responses=_problems(404))
-async def status(stream: Name, request: Request) -> StreamStatus:
-    """The stream at its newest version."""
+@router.get(
+    "/{stream}",
+    summary="Look at a stream",
+    response_model=StreamStatus,
+    responses=problems(404) | {304: {"description": "The learner is the one of `If-None-Match`."}},
+)
+async def status(
+    stream: Name, request: Request, response: Response, known: Known = None
+) -> StreamStatus | Response:
+    """The stream at its newest version. The `ETag` is the learner's digest."""
     streams, _, _ = _services(request)
-    return await streams.status(stream)
+    found = await streams.status(stream)
+    tag = f'"{found.digest}"'
+    if known is not None and tag in (one.strip() for one in known.split(",")):
+        return Response(status_code=304, headers={"ETag": tag})
+    response.headers["ETag"] = tag
+    return found
 
 
-@router.delete("/{stream}", summary="Delete a stream", status_code=204, responses=_problems(404))
+@router.delete("/{stream}", summary="Delete a stream", status_code=204, responses=problems(404))
 async def delete(stream: Name, request: Request) -> None:
     """Remove the learner, its log and its outcomes. There is no way back."""
     streams, _, _ = _services(request)
@@ -130,9 +148,9 @@ async def delete(stream: Name, request: Request) -> None:
 @router.post(
     "/{stream}/events",
     summary="Learn from events",
-    openapi_extra=_body(Event, **{NDJSON: {"schema": {"type": "string", "description": "One event a line."}}}),
+    openapi_extra=body_of(Event, **{NDJSON: {"schema": {"type": "string", "description": "One event a line."}}}),
     response_model=Outcome,
-    responses=_problems(400, 404, 409, 413, 429, 507),
+    responses=problems(400, 404, 409, 413, 429, 507),
 )
 async def observe(stream: Name, request: Request) -> Response:
     """Predict the event, then learn from it; the answer leaves when the event is durable.
@@ -152,9 +170,9 @@ async def observe(stream: Name, request: Request) -> Response:
 @router.put(
     "/{stream}/events/{event:path}/label",
     summary="Label an event",
-    openapi_extra=_body(Truth),
+    openapi_extra=body_of(Truth),
     response_model=Outcome,
-    responses=_problems(400, 404, 409, 413, 429, 507),
+    responses=problems(400, 404, 409, 413, 429, 507),
 )
 async def label(stream: Name, event: Id, request: Request) -> Response:
     """The target of an event that was sent without one; 0 and negative numbers are labels like any other.
@@ -174,7 +192,7 @@ def _single(answers: list[Answer]) -> Response:
     return Response(answer, media_type="application/json")
 
 
-@router.get("/{stream}/forecast", summary="Forecast", response_model=Forecast, responses=_problems(404, 413))
+@router.get("/{stream}/forecast", summary="Forecast", response_model=Forecast, responses=problems(404, 413))
 async def forecast(stream: Name, request: Request, horizon: Horizon = 1) -> Forecast:
     """The next `horizon` steps; changes nothing."""
     streams, _, _ = _services(request)
@@ -184,9 +202,9 @@ async def forecast(stream: Name, request: Request, horizon: Horizon = 1) -> Fore
 @router.post(
     "/{stream}/forecast",
     summary="Forecast with inputs",
-    openapi_extra=_body(ForecastRequest),
+    openapi_extra=body_of(ForecastRequest),
     response_model=Forecast,
-    responses=_problems(400, 404, 413),
+    responses=problems(400, 404, 413),
 )
 async def forecast_with_inputs(stream: Name, request: Request) -> Forecast:
     """One step for each object of `x`, the inputs that will be; changes nothing."""

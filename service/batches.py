@@ -17,6 +17,7 @@ from service.deferral import Deferral
 from service.errors import Internal, OtherBody, ServiceError, StoreFull, Unavailable
 from service.hot import HotCopies
 from service.learning import Learning, Learnt
+from service.live import Live
 from service.metrics import Metrics
 from service.patience import Patience
 from service.queues import Answer, Stream, Waiting, refuse
@@ -45,12 +46,14 @@ class Attempt:
 class Batches:
     """Answers what is put into the queues of streams."""
 
-    def __init__(self, settings: Settings, store: Store, hot: HotCopies, metrics: Metrics) -> None:
+    def __init__(
+        self, settings: Settings, store: Store, hot: HotCopies, live: Live, metrics: Metrics
+    ) -> None:
         self._settings = settings
         self._store = store
         self._hot = hot
         self._metrics = metrics
-        self._learning = Learning(store, hot, metrics)
+        self._learning = Learning(store, hot, live, metrics)
         self._deferral = Deferral(settings, store, hot, self._learning, metrics)
 
     def put(self, stream: Stream, waiting: Iterable[Waiting]) -> None:

@@ -18,6 +18,7 @@ from service.checkpoint import pack, unpack
 from service.errors import Internal, ServiceError, UnknownStream
 from service.kernels import Kernels
 from service.metrics import Metrics
+from service.recent import Recent
 from service.settings import Settings
 from service.store import Head, Store, Token
 
@@ -74,6 +75,7 @@ class HotCopies:
         self._bytes = 0
         self._known: dict[str, Known] = {}
         self._saving: dict[str, asyncio.Task[None]] = {}
+        self._recent: dict[str, Recent] = {}
 
     async def get(self, stream: str) -> HotCopy:
         """The hot copy, loaded if there is none; it may be behind the store. Raises UnknownStream."""
@@ -82,6 +84,15 @@ class HotCopies:
             return await self.refresh(stream)
         self._copies.move_to_end(stream)
         return copy
+
+    def checkpoint(self, stream: str) -> int:
+        """Version of the newest checkpoint that this process knows; 0 for none."""
+        known = self._known.get(stream)
+        return 0 if known is None else known.checkpoint
+
+    def recent(self, stream: str) -> Recent:
+        """How the stream was predicted lately, as far as this process has seen it."""
+        return self._recent.setdefault(stream, Recent())
 
     def peek(self, stream: str) -> HotCopy | None:
         """The hot copy, where there is one; nobody is asked whether it is the newest."""
@@ -141,6 +152,7 @@ class HotCopies:
         """Drop what is known of a stream that is gone, or may be."""
         self._drop(stream)
         self._known.pop(stream, None)
+        self._recent.pop(stream, None)
         self._metrics.forget(stream)
         self._show()
 
@@ -211,7 +223,7 @@ class HotCopies:
         if not batches:
             return copy
         start = time.perf_counter()
-        learner = await asyncio.to_thread(_replayed, copy.learner, batches)
+        learner = await asyncio.to_thread(_replayed, copy.learner, batches, self.recent(stream))
         if (known := self._known.get(stream)) is not None:
             known.unsaved_seconds += time.perf_counter() - start
         return replace(copy, learner=learner, token=head.token)
@@ -232,6 +244,7 @@ class HotCopies:
         )  # fmt: skip
         self._metrics.rewinds.inc()
         self._drop(stream)
+        self._recent.pop(stream, None)
         self._known[stream] = Known(head.token, 0)
 
     def _unsaved(self, stream: str) -> int:
@@ -292,9 +305,9 @@ def config_of(head: Head) -> model.Config:
         raise Internal(f"the stream was written by another version of the service: {error}") from error
 
 
-def _replayed(learner: model.Learner, batches: list[log.Events]) -> model.Learner:
+def _replayed(learner: model.Learner, batches: list[log.Events], recent: Recent) -> model.Learner:
     learner = learner.copy()
     for events in batches:
-        learner.observe_many(events.Y, events.X, events.times)
+        recent.add(learner.observe_many(events.Y, events.X, events.times), events.Y)
     return learner
 

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 import model
 from service import log
 from service.hot import HotCopies, HotCopy
+from service.live import Live
 from service.metrics import Metrics
 from service.queues import Stream
 from service.store import Commit, CommitResult, Committed, Store, Token
@@ -30,15 +32,18 @@ class Learnt:
     copy: HotCopy
     answers: list[bytes]
     outcomes: model.Outcomes
+    Y: npt.NDArray[np.float64]
+    """(T, q) targets."""
     seconds: float
 
 
 class Learning:
     """Learns and commits batches of one process."""
 
-    def __init__(self, store: Store, hot: HotCopies, metrics: Metrics) -> None:
+    def __init__(self, store: Store, hot: HotCopies, live: Live, metrics: Metrics) -> None:
         self._store = store
         self._hot = hot
+        self._live = live
         self._metrics = metrics
 
     async def learn(
@@ -64,7 +69,7 @@ class Learning:
             if arrival.id is not None
         )
         copy = replace(hot, learner=learner, token=after)
-        return Learnt(Commit(hot.token, after, segment, records, settled), copy, answers, outcomes, seconds)
+        return Learnt(Commit(hot.token, after, segment, records, settled), copy, answers, outcomes, events.Y, seconds)
 
     async def commit(self, stream: Stream, learnt: Learnt) -> CommitResult:
         """Make a batch durable; once it is, the hot copy and the metrics know of it."""
@@ -78,6 +83,8 @@ class Learning:
     def landed(self, stream: Stream, learnt: Learnt) -> None:
         """A batch is durable."""
         self._metrics.learnt(stream.name, learnt.outcomes, learnt.seconds)
+        self._hot.recent(stream.name).add(learnt.outcomes, learnt.Y)
+        self._live.show(stream.name, learnt.copy, learnt.answers)
 
 
 async def observed(stream: Stream, hot: HotCopy, events: log.Events) -> tuple[model.Learner, model.Outcomes, float]:

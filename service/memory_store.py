@@ -17,6 +17,10 @@ from service.store import (
     Full,
     Head,
     Keep,
+    Kept,
+    Snapshot,
+    SnapshotResult,
+    Taken,
     Token,
     Waits,
 )
@@ -29,6 +33,7 @@ class _Stream:
     outcomes: dict[str, tuple[float, bytes]] = field(default_factory=dict)  # id → (when, record), oldest first
     checkpoints: dict[int, bytes] = field(default_factory=dict)
     deferred: dict[str, bytes] = field(default_factory=dict)  # in order
+    snapshots: dict[str, tuple[Snapshot, bytes]] = field(default_factory=dict)  # the oldest first
 
 
 class MemoryStore:
@@ -149,6 +154,45 @@ class MemoryStore:
         found.head = replace(found.head, checkpoints=kept)
         if before and not self._keep.whole_log:
             found.log = {last: entry for last, entry in found.log.items() if last > before[0]}
+        return True
+
+    async def snapshot(self, stream: str, epoch: str, snapshot: Snapshot, blob: bytes, limit: int) -> SnapshotResult:
+        """See `Store.snapshot`."""
+        found = self._streams.get(stream)
+        if found is None or found.head.token.epoch != epoch:
+            return Conflict()
+        if snapshot.name in found.snapshots:
+            return Taken()
+        if len(found.snapshots) >= limit:
+            return Full()
+        found.snapshots[snapshot.name] = (snapshot, blob)
+        return Kept()
+
+    async def snapshots(self, stream: str) -> list[Snapshot]:
+        """See `Store.snapshots`."""
+        found = self._streams.get(stream)
+        kept = [] if found is None else [snapshot for snapshot, _ in found.snapshots.values()]
+        return sorted(kept, key=lambda snapshot: (snapshot.created, snapshot.name))
+
+    async def read_snapshot(self, stream: str, name: str) -> bytes | None:
+        """See `Store.read_snapshot`."""
+        found = self._streams.get(stream)
+        return None if found is None or name not in found.snapshots else found.snapshots[name][1]
+
+    async def drop_snapshot(self, stream: str, name: str) -> bool:
+        """See `Store.drop_snapshot`."""
+        found = self._streams.get(stream)
+        return found is not None and found.snapshots.pop(name, None) is not None
+
+    async def replace(
+        self, stream: str, epoch: str, start: Token, config: str, fingerprint: str, checkpoint: bytes
+    ) -> bool:
+        """See `Store.replace`."""
+        found = self._streams.get(stream)
+        if found is None or found.head.token.epoch != epoch:
+            return False
+        head = Head(start, config, fingerprint, (start.version,))
+        self._streams[stream] = _Stream(head, checkpoints={start.version: checkpoint}, snapshots=found.snapshots)
         return True
 
     async def read_checkpoint(self, stream: str, version: int) -> bytes | None:

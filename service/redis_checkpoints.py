@@ -67,10 +67,14 @@ class Chunks:
         field = await self._lane.answer(self._redis.hget(key(stream, "head"), "checkpoints"))
         for checkpoint in parsed(field or b""):
             if checkpoint.version == version:
-                parts = [await self._lane.answer(self._redis.get(place)) or b"" for place in checkpoint.keys(stream)]
-                blob = b"".join(parts)
-                return blob if len(blob) == checkpoint.size else None
+                return await self.joined(stream, checkpoint)
         return None
+
+    async def joined(self, stream: str, checkpoint: Checkpoint) -> bytes | None:
+        """The bytes of a checkpoint; None where a part of it is missing."""
+        parts = [await self._lane.answer(self._redis.get(place)) or b"" for place in checkpoint.keys(stream)]
+        blob = b"".join(parts)
+        return blob if len(blob) == checkpoint.size else None
 
     async def drop(self, stream: str, checkpoint: Checkpoint) -> None:
         """Remove the chunks of a checkpoint that nobody wants."""

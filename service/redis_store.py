@@ -8,6 +8,7 @@ Keys. All of a stream carry one hash tag, so that they live on one shard and a s
     nbt:{S}:ids         list    <seconds since the epoch>:<id> of the outcomes, oldest first
     nbt:{S}:deferred    hash    id → record of the events that wait for their labels
     nbt:{S}:waiting     list    their ids, in order
+    nbt:{S}:snapshots   hash    name → `_Checkpoint` of its learner and when it was made, separated by a space
     nbt:{S}:confirm     string  written only to wait for a replica that has it
     nbt:{S}:ck:<version>:<write>:<chunk>    at most 256 KB of a checkpoint; <write> is random, so that two replicas
                                             that write the same version never touch each other's chunks
@@ -33,6 +34,10 @@ from service.store import (
     Full,
     Head,
     Keep,
+    Kept,
+    Snapshot,
+    SnapshotResult,
+    Taken,
     Token,
     Waits,
 )
@@ -57,6 +62,9 @@ _RESULTS: dict[bytes, CommitResult] = {
 }  # fmt: skip
 _DEFERRED: dict[bytes, DeferResult] = {
     b"deferred": Deferred(), b"conflict": Conflict(), b"duplicate": Duplicate(), b"full": Full(),
+}  # fmt: skip
+_SNAPSHOTS: dict[bytes, SnapshotResult] = {
+    b"kept": Kept(), b"conflict": Conflict(), b"taken": Taken(), b"full": Full(),
 }  # fmt: skip
 
 
@@ -99,6 +107,8 @@ class RedisStore:
         self._checkpoint = Script.load("checkpoint")
         self._defer = Script.load("defer")
         self._label = Script.load("label")
+        self._snapshot = Script.load("snapshot")
+        self._replace = Script.load("replace")
 
     async def create(
         self, stream: str, start: Token, config: str, fingerprint: str, limit: int, checkpoint: bytes | None = None
@@ -126,7 +136,7 @@ class RedisStore:
 
     async def delete(self, stream: str) -> bool:
         """See `Store.delete`."""
-        keys = [key(stream, part) for part in (*PARTS, "confirm")]
+        keys = [key(stream, part) for part in (*PARTS, "confirm", "snapshots")]
         deleted = await self._lane.run(self._delete, keys, key(stream, "ck:"))
         await self._lane.answer(self._redis.srem(NAMES, stream))
         if await self._lane.answer(self._redis.exists(key(stream, "head"))):  # created anew meanwhile
@@ -242,6 +252,56 @@ class RedisStore:
         if not wanted:
             await self._chunks.drop(stream, checkpoint)
         return bool(wanted)
+
+    async def snapshot(self, stream: str, epoch: str, snapshot: Snapshot, blob: bytes, limit: int) -> SnapshotResult:
+        """See `Store.snapshot`."""
+        written = await self._chunks.write(stream, snapshot.version, blob)
+        entry = f"{written.field} {snapshot.created!r}"
+        keys = [key(stream, part) for part in ("head", "snapshots")]
+        prefix = key(stream, f"ck:{written.name}:")
+        result = await self._lane.run(
+            self._snapshot, keys, epoch, snapshot.name, entry, limit, written.chunks, prefix
+        )
+        if result != b"kept":
+            await self._chunks.drop(stream, written)
+        return _SNAPSHOTS[result]
+
+    async def snapshots(self, stream: str) -> list[Snapshot]:
+        """See `Store.snapshots`."""
+        entries = await self._lane.answer(self._redis.hgetall(key(stream, "snapshots")))
+        kept = [
+            Snapshot(name.decode(), parsed(field)[0].version, float(created))
+            for name, (field, created) in ((name, entry.split()) for name, entry in entries.items())
+        ]
+        return sorted(kept, key=lambda snapshot: (snapshot.created, snapshot.name))
+
+    async def read_snapshot(self, stream: str, name: str) -> bytes | None:
+        """See `Store.read_snapshot`."""
+        entry = await self._lane.answer(self._redis.hget(key(stream, "snapshots"), name))
+        return None if entry is None else await self._chunks.joined(stream, parsed(entry.split()[0])[0])
+
+    async def drop_snapshot(self, stream: str, name: str) -> bool:
+        """See `Store.drop_snapshot`."""
+        entry = await self._lane.answer(self._redis.hget(key(stream, "snapshots"), name))
+        if entry is None or not await self._lane.answer(self._redis.hdel(key(stream, "snapshots"), name)):
+            return False
+        await self._chunks.drop(stream, parsed(entry.split()[0])[0])
+        return True
+
+    async def replace(
+        self, stream: str, epoch: str, start: Token, config: str, fingerprint: str, checkpoint: bytes
+    ) -> bool:
+        """See `Store.replace`."""
+        written = await self._chunks.write(stream, start.version, checkpoint)
+        done = await self._lane.run(
+            self._replace,
+            [key(stream, part) for part in PARTS],
+            *(epoch, start.version, start.epoch, start.chain, config, fingerprint),
+            *(written.field, written.chunks, key(stream, f"ck:{written.name}:"), key(stream, "ck:")),
+        )
+        if not done:
+            await self._chunks.drop(stream, written)
+        return bool(done)
 
     async def read_checkpoint(self, stream: str, version: int) -> bytes | None:
         """See `Store.read_checkpoint`. None too when a part of it is missing."""

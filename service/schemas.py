@@ -107,6 +107,21 @@ class Forecast(Wire):
     """Whether the store did not answer: newer events than `version` may have been learnt elsewhere."""
 
 
+class RecentStatus(Wire):
+    """How the stream was predicted lately: means over the newest events that this replica has learnt or replayed."""
+
+    events: int
+    """How many; at most 1000."""
+    loss: float | None
+    baseline_loss: float | None
+    skill: float | None
+    """1 - √(loss/baseline_loss): 0 is persistence, 1 is perfect."""
+    coverage: float | None
+    """Share of the measurements inside their 90 % interval."""
+    drift: bool
+    """Whether the newest losses are clearly above those before."""
+
+
 class StreamStatus(Wire):
     """A stream as it is now."""
 
@@ -124,6 +139,56 @@ class StreamStatus(Wire):
     """Size of the complete state."""
     pending: int
     """Events that wait for their labels, or behind one that does."""
+    checkpoint: int
+    """Version of the newest checkpoint; what came later is in the log."""
+    recent: RecentStatus
+
+
+class SnapshotRequest(Wire):
+    """A learner to keep."""
+
+    name: StreamName | None = None
+    """By default `v<version>`."""
+
+
+class SnapshotStatus(Wire):
+    """A learner that is kept under a name."""
+
+    name: str
+    version: int
+    """Events that it has learnt."""
+    created: float
+    """Seconds since the epoch."""
+
+
+class SnapshotList(Wire):
+    """The snapshots of a stream, the oldest first."""
+
+    snapshots: list[SnapshotStatus]
+
+
+class CloneRequest(Wire):
+    """A stream to make from another."""
+
+    name: StreamName
+    config: dict[str, Any] = Field(default={}, examples=[{"learning_rate": 0.003}])
+    """Settings that differ."""
+
+
+class Diagnostics(Wire):
+    """The learner's gradient of its newest event beside the exact one (see model.diagnose)."""
+
+    version: int
+    events: int
+    """Newest events that were read for it."""
+    samples: int
+    """Draws of the signs."""
+    bias_z: float | None
+    """About 1 for an unbiased estimate; null for one that is biased and has no noise."""
+    squared_error: float
+    """Relative to the exact gradient's square."""
+    cosine: float
+    """Mean cosine of the angle to the exact gradient."""
 
 
 class StreamHead(Wire):
@@ -142,6 +207,8 @@ class StreamList(Wire):
     """Their names."""
     heads: list[StreamHead] | None = None
     """The same streams with a little more, where that was asked for."""
+    next: str | None = None
+    """Where there are more: `after` of the next page."""
 
 
 class Problem(BaseModel):

@@ -45,6 +45,10 @@ class Settings(BaseSettings):
     """Events of one commit."""
     max_queue: Positive = 4096
     """Events of one stream that may wait."""
+    max_snapshots: Positive = 10
+    """Snapshots of one stream."""
+    max_watchers: Positive = 1000
+    """Connections that may watch streams live, in all."""
     max_pending: Positive = 1000
     """Events of one stream that may wait for their labels;"""
     pending_ttl: Seconds = 86_400.0

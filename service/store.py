@@ -100,8 +100,29 @@ class Deferred:
     """The events wait, in order, behind those that waited already."""
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The name is taken; nothing changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The snapshot is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A learner that is kept under a name."""
+
+    name: str
+    version: int
+    created: float
+    """Seconds since the epoch."""
+
+
 CommitResult: TypeAlias = Committed | Conflict | Duplicate | Waits
 DeferResult: TypeAlias = Deferred | Conflict | Duplicate | Full
+SnapshotResult: TypeAlias = Kept | Conflict | Taken | Full
 
 
 class Store(Protocol):
@@ -167,6 +188,29 @@ class Store(Protocol):
         The log behind the older of the two is trimmed, unless all of it is kept. False, and nothing to be read
         afterwards, when the stream is of another epoch, gone, has a checkpoint as new, was never at this token, or the
         version is 0.
+        """
+
+    async def snapshot(self, stream: str, epoch: str, snapshot: Snapshot, blob: bytes, limit: int) -> SnapshotResult:
+        """Keep a learner under a name until the stream is deleted; Taken where the name is, Full at `limit` of them.
+
+        Conflict when the stream is of another epoch.
+        """
+
+    async def snapshots(self, stream: str) -> list[Snapshot]:
+        """Those that are kept, the oldest first."""
+
+    async def read_snapshot(self, stream: str, name: str) -> bytes | None:
+        """The bytes written under that name, or None."""
+
+    async def drop_snapshot(self, stream: str, name: str) -> bool:
+        """Remove one; False when there was none."""
+
+    async def replace(
+        self, stream: str, epoch: str, start: Token, config: str, fingerprint: str, checkpoint: bytes
+    ) -> bool:
+        """Let the stream of `epoch` begin anew at `start`, with this checkpoint: all or nothing.
+
+        Its log, its outcomes and what is deferred are gone; its snapshots stay. False when it is of another epoch.
         """
 
     async def read_checkpoint(self, stream: str, version: int) -> bytes | None:

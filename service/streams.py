@@ -5,6 +5,7 @@ stream's queue; `service.batches` takes them from there.
 """
 
 import asyncio
+import dataclasses
 import json
 import secrets
 from collections.abc import Sequence
@@ -14,9 +15,20 @@ from service.batches import Batches
 from service.errors import BadConfig, BadEvent, OtherConfig, TooLarge, TooMany, Unavailable, UnknownStream
 from service.hot import HotCopies, config_of
 from service.kernels import Kernels
+from service.lifecycle import Lifecycle
+from service.live import Live
 from service.metrics import Metrics
 from service.queues import Answer, Shape, Stream, Waiting, refuse
-from service.schemas import Event, Forecast, ForecastRequest, Label, Step, StreamHead, StreamStatus
+from service.schemas import (
+    Event,
+    Forecast,
+    ForecastRequest,
+    Label,
+    RecentStatus,
+    Step,
+    StreamHead,
+    StreamStatus,
+)
 from service.settings import Settings
 from service.store import Store, Token
 from service.wire import arrival, future, steps
@@ -33,7 +45,9 @@ class Streams:
         self._store = store
         self._kernels = kernels
         self._hot = HotCopies(settings, store, metrics, kernels)
-        self._batches = Batches(settings, store, self._hot, metrics)
+        self.live = Live(store, self._hot, settings.max_watchers)
+        self._batches = Batches(settings, store, self._hot, self.live, metrics)
+        self.lifecycle = Lifecycle(settings, store, self._hot)
         self._streams: dict[str, Stream] = {}
         self._closing = False
 
@@ -73,15 +87,17 @@ class Streams:
             parameters=learner.config.parameters,
             state_bytes=copy.nbytes,
             pending=len(await self._store.deferred(name)),
+            checkpoint=self._hot.checkpoint(name),
+            recent=RecentStatus.model_validate(dataclasses.asdict(self._hot.recent(name).summary())),
         )
 
     async def names(self) -> list[str]:
         """Every stream of the store, sorted."""
         return await self._store.names()
 
-    async def heads(self) -> list[StreamHead]:
-        """The same with what a head says; no learner is loaded."""
-        heads = [(name, await self._store.head(name)) for name in await self._store.names()]
+    async def heads(self, names: Sequence[str]) -> list[StreamHead]:
+        """What the heads of these streams say; no learner is loaded."""
+        heads = [(name, await self._store.head(name)) for name in names]
         return [
             StreamHead(name=name, version=head.token.version, targets=json.loads(head.config)["targets"])
             for name, head in heads

@@ -490,7 +490,7 @@ async def test_openapi_describes_every_body(http: httpx.AsyncClient) -> None:
     for path, operations in paths.items():
         for method, operation in operations.items():
             assert operation["summary"], path
-            if method in ("post", "put"):
+            if method in ("post", "put") and not path.endswith("/restore"):
                 assert "application/json" in operation["requestBody"]["content"], path
 
 

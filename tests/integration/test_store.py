@@ -6,7 +6,21 @@ from dataclasses import replace
 import pytest
 
 from service import log
-from service.store import Committed, Conflict, Deferred, Duplicate, Full, Head, Keep, Store, Token, Waits
+from service.store import (
+    Committed,
+    Conflict,
+    Deferred,
+    Duplicate,
+    Full,
+    Head,
+    Keep,
+    Kept,
+    Snapshot,
+    Store,
+    Taken,
+    Token,
+    Waits,
+)
 from tests.integration.commits import created, following, grown, record
 
 pytestmark = pytest.mark.anyio
@@ -303,6 +317,45 @@ async def test_a_checkpoint_of_another_history_is_refused(store: Store) -> None:
     assert not await store.write_checkpoint("nothing", token, b"wrong")
     assert await store.head("nothing") is None
     assert await store.write_checkpoint("s", token, b"right")
+
+
+async def test_snapshots_are_kept_by_name(store: Store) -> None:
+    token = await grown(store, await created(store), 2)
+    one, two = Snapshot("one", 2, 1.5), Snapshot("two", 1, 2.5)
+    assert await store.snapshot("s", token.epoch, two, b"\x00two", 2) == Kept()
+    assert await store.snapshot("s", token.epoch, one, bytes(300_000), 2) == Kept()
+    assert await store.snapshot("s", token.epoch, replace(one, version=9), b"", 3) == Taken()
+    assert await store.snapshot("s", token.epoch, replace(one, name="three"), b"", 2) == Full()
+    assert await store.snapshot("s", "another", replace(one, name="three"), b"", 9) == Conflict()
+    assert await store.snapshots("s") == [one, two]
+    assert await store.read_snapshot("s", "one") == bytes(300_000)
+    assert await store.read_snapshot("s", "none") is None
+    assert await store.drop_snapshot("s", "two")
+    assert not await store.drop_snapshot("s", "two")
+    assert await store.snapshots("s") == [one]
+    await store.delete("s")
+    await created(store)
+    assert await store.snapshots("s") == []
+
+
+async def test_a_stream_may_begin_anew_with_another_learner(store: Store) -> None:
+    old = await grown(store, await created(store), 5)
+    await store.write_checkpoint("s", old, b"old")
+    last = following(old, 1, ids=("a",))
+    await store.commit("s", last)
+    await store.defer("s", old.epoch, (("b", b"waits"),), 9)
+    await store.snapshot("s", old.epoch, Snapshot("kept", 5, 1.0), b"kept", 9)
+    start = replace(old, version=3, epoch="new", chain=bytes(32))
+    assert not await store.replace("s", "another", start, "{}", "print", b"")
+    assert await store.replace("s", old.epoch, start, '{"a": 1}', "other", b"learner")
+    assert await store.head("s") == Head(start, '{"a": 1}', "other", (3,))
+    assert await store.read_checkpoint("s", 3) == b"learner"
+    assert (await store.segments("s", 0), await store.deferred("s"), await store.recorded("s")) == ([], [], [])
+    assert await store.commit("s", following(last.after)) == Conflict()
+    assert await store.read_snapshot("s", "kept") == b"kept"
+    token = await grown(store, start, 2)
+    assert await store.write_checkpoint("s", token, b"newer")
+    assert not await store.replace("s", old.epoch, start, "{}", "print", b"")
 
 
 @pytest.mark.parametrize("size", [0, 1, 256 * 1024, 256 * 1024 + 1, 1_000_000])

@@ -84,7 +84,8 @@ def settle(site: Site, load: Load, probe: Probe) -> str:
     assert load.refusals.keys() <= {503}
     assert "Traceback" not in site.replicas.logs()
     return (
-        f"{load.total:,} events, 0 lost, 0 twice; {load.refused}; slowest success {load.slowest_success:.2f} s; slowest /livez "
+        f"{load.total:,} events, 0 lost, 0 twice; {load.refused}; "
+        f"slowest success {load.slowest_success:.2f} s; slowest /livez "
         f"{1000 * probe.slowest_livez:.0f} ms; memory +{more / 2**20:.1f} MB"
     )
 

@@ -56,6 +56,10 @@ class Known:
     """Version of the newest checkpoint."""
     unsaved_seconds: float = 0.0
     """Time spent learning since then."""
+    tried: int = 0
+    """Version of the newest checkpoint that the store did not take;"""
+    tried_seconds: float = 0.0
+    """and `unsaved_seconds` at that time: the next try waits as long as the first did."""
     saving_seconds: float = 0.0
     """What the last checkpoint took."""
 
@@ -144,7 +148,8 @@ class HotCopies:
         self._copies[stream] = copy
         self._bytes += copy.nbytes
         due = max(REPLAY_SECONDS, CHECKPOINT_SHARE * known.saving_seconds)
-        if self._unsaved(stream) >= self._settings.checkpoint_every or known.unsaved_seconds > due:
+        events = copy.token.version - max(known.checkpoint, known.tried)
+        if events >= self._settings.checkpoint_every or known.unsaved_seconds - known.tried_seconds > due:
             self._save(stream)
         self._evict()
 
@@ -281,13 +286,16 @@ class HotCopies:
             blob = await asyncio.to_thread(pack, copy.token.chain, copy.learner)
             written = await self._store.write_checkpoint(stream, copy.token, blob)
         except ServiceError as error:
-            # Nothing is lost: the log still reaches back to the checkpoint before. The next commit tries again.
+            # Nothing is lost: the log still reaches back to the checkpoint before. What was written expires, so it is
+            # not written again with every commit.
+            known.tried, known.tried_seconds = copy.token.version, known.unsaved_seconds
             logger.warning("no checkpoint of stream %s at version %d: %s", stream, copy.token.version, error.detail)
             return
         finally:
             known.saving_seconds = time.perf_counter() - start
         known.checkpoint = copy.token.version
         known.unsaved_seconds -= unsaved
+        known.tried_seconds = 0.0
         if written:
             self._metrics.checkpoints.inc()
 

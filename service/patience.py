@@ -35,7 +35,9 @@ class Patience:
         self._asked = asyncio.get_running_loop().time()
 
     def failed(self) -> None:
-        """It has failed; the clock runs."""
+        """It has failed; the clock runs. Raises TimeoutError where the deadline has passed unnoticed (`_set`)."""
+        if self._bound.expired():
+            raise TimeoutError
         if self._bound.when() is None:
             now = asyncio.get_running_loop().time()
             self._set(max(self._asked, now - self._command) + self._limit)

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import sys
 from pathlib import Path
 
 import pytest
@@ -41,11 +40,6 @@ def test_a_deadline_that_passes_while_the_store_answers(then: str) -> None:
         asyncio.run(main())
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="a deadline whose cancellation was swallowed never ends the waiting: failed() has to, when it has expired",
-)
 def test_a_store_that_goes_on_failing_after_the_deadline() -> None:
     async def main() -> None:
         async with Patience(0.0, 0.0) as patience:
@@ -62,12 +56,6 @@ def test_a_store_that_goes_on_failing_after_the_deadline() -> None:
         asyncio.run(main())
 
 
-@pytest.mark.xfail(
-    sys.version_info < (3, 12),
-    strict=True,
-    raises=AssertionError,
-    reason="the same, on a real server: about one request of ten waits until the store takes writes again",
-)
 def test_a_store_that_refuses_at_once_is_told_in_time(tmp_path: Path) -> None:
     """As a primary does whose replicas are gone, or a disk that is full: each attempt fails within a millisecond."""
 

@@ -4,8 +4,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 PROGRAM = """
 import numpy as np
 import model
@@ -20,12 +18,6 @@ print(len(step.observe.signatures) - ready)
 """
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="what log.decode gives is read-only and not aligned: to the compiler another type, so that everything is "
-    "compiled once more, for half a minute, when the first log is replayed or the first conflict followed",
-)
 def test_a_replay_compiles_nothing() -> None:
     """In a process of its own: what others have compiled does not count."""
     done = subprocess.run(

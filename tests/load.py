@@ -166,6 +166,12 @@ class Load:
         """Events that were acknowledged."""
         return sum(map(len, self.acknowledged.values()))
 
+    @property
+    def refused(self) -> str:
+        """How many answers asked to come again, in words."""
+        said = ", ".join(f"{count:,} with {status}" for status, count in sorted(self.refusals.items()) if status)
+        return f"refused: {said}, the slowest after {self.slowest_refusal:.2f} s" if said else "none refused"
+
     def create(self) -> None:
         """Make the streams."""
         with Client(self.urls[0]) as client:

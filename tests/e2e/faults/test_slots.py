@@ -47,7 +47,7 @@ def test_the_slot_of_a_stream_moves_under_load(tmp_path: Path) -> None:
     record(
         f"{moves} times a stream's slot moved to another shard of a cluster of three, key by key",
         "0 acknowledged lost; 0 learnt twice; digests = offline replay",
-        f"{keys} keys moved; {load.total:,} events, 0 lost, 0 twice; {load.refusals[503]:,} requests refused with 503, "
-        f"slowest after {load.slowest_refusal:.2f} s; every stream on again {slowest:.2f} s after its slot had moved",
+        f"{keys} keys moved; {load.total:,} events, 0 lost, 0 twice; {load.refused}; "
+        f"every stream on again {slowest:.2f} s after its slot had moved",
         "slot_of_a_stream",
     )

@@ -38,8 +38,8 @@ def test_a_store_that_flushes_always_is_killed_under_load(tmp_path: Path) -> Non
     record(
         f"{STORE_KILLS} times SIGKILL of the store, fsync always",
         "0 acknowledged lost; 0 learnt twice; digests = offline replay",
-        f"{load.total:,} events: 0 lost, 0 twice, 0 rewinds; {load.refusals[503]:,} requests refused with 503, slowest "
-        f"after {load.slowest_refusal:.2f} s; {repeated} ids repeated at the end answered as before",
+        f"{load.total:,} events: 0 lost, 0 twice, 0 rewinds; {load.refused}; "
+        f"{repeated} ids repeated at the end answered as before",
         "flushes_always",
     )
 

@@ -15,6 +15,7 @@ import model
 from service.batches import Answer
 from service.errors import BadRequest, ServiceError, TooLarge, Unavailable
 from service.kernels import Kernels
+from service.keyring import visible
 from service.metrics import Metrics
 from service.parsing import parse, parse_object
 from service.schemas import Event, Forecast, ForecastRequest, Outcome, Problem, StreamList, StreamName, StreamStatus
@@ -72,7 +73,9 @@ class Conversation(StreamingResponse):
             return
 
 
-router = APIRouter(prefix="/v1/streams", dependencies=[Depends(compiled)], responses=_problems(403, 422, 503))
+router = APIRouter(
+    prefix="/v1/streams", dependencies=[Depends(compiled)], responses=_problems(401, 403, 408, 422, 429, 503)
+)
 
 
 @router.put(
@@ -92,11 +95,11 @@ async def create(stream: Name, request: Request, response: Response) -> StreamSt
 
 @router.get("", summary="List the streams", response_model=StreamList, response_model_exclude_none=True)
 async def names(request: Request, detail: Detail = False) -> StreamList:
-    """Every stream of the store; with `detail`, its version and targets too."""
+    """Every stream of the store that the key may see; with `detail`, its version and targets too."""
     streams, _, _ = _services(request)
     if not detail:
-        return StreamList(streams=await streams.names())
-    heads = await streams.heads()
+        return StreamList(streams=[name for name in await streams.names() if visible(request.scope, name)])
+    heads = [head for head in await streams.heads() if visible(request.scope, head.name)]
     return StreamList(streams=[head.name for head in heads], heads=heads)
 
 

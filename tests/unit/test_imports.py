@@ -21,12 +21,15 @@ MODEL = (
 SERVICE = (
     {"__init__"},
     {"settings", "errors", "schemas", "log", "failure", "patience", "checkpoint"},
-    {"kernels", "metrics", "store", "redis_client", "redis_errors", "wire", "parsing", "machine", "listen", "scores"},
-    {"memory_store", "redis_store", "embedded", "hot", "client", "csv_events", "history"},
+    {"kernels", "metrics", "store", "redis_client", "redis_errors", "wire", "parsing", "machine", "listen", "scores"}
+    | {"keys", "buckets", "environment"},
+    {"memory_store", "redis_store", "embedded", "hot", "client", "csv_events", "history", "keyring"},
     {"batches", "screen", "replay", "local", "stores", "archive", "replay_log"},
     {"streams", "demo"},
     {"api"},
-    {"ws", "middleware", "browsers"},
+    {"refusals", "exchange"},
+    {"ws", "middleware", "browsers", "auth", "admission", "body_time", "rates"},
+    {"protocol", "key_commands"},
     {"app"},
     {"serve"},
     {"cli"},

@@ -9,6 +9,9 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
+ROUNDING = 1e-9
+"""What may be missing of a token: times are floats."""
+
 
 class Buckets:
     """A bucket for each of those who ask. One that is full is as one that was never there, and is forgotten."""
@@ -32,7 +35,7 @@ class Buckets:
     def take(self, who: str) -> float:
         """Take a token: 0.0; or take none, and the seconds until there is one."""
         missing = 1.0 - self.tokens(who)
-        if missing > 0.0:
+        if missing > ROUNDING:
             return missing / self.rate
         self.reserve(who, 1)
         return 0.0

@@ -45,5 +45,5 @@ class Exchange:
             line = encode(self._reason, metrics) + b"\n" if is_bulk(self._scope) else b""
             await self._send({"type": "http.response.body", "body": line, "more_body": False})
         else:
-            response = problem_response(self._reason, metrics, {"Connection": "close"})
-            await response(self._scope, self._receive, self._send)
+            # The connection is not closed here: what still comes would reset it, and the client lose the response.
+            await problem_response(self._reason, metrics)(self._scope, self._receive, self._send)

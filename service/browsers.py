@@ -24,8 +24,9 @@ from service.errors import Forbidden
 from service.metrics import Metrics
 from service.refusals import refuse
 
-LOOKS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
-"""Methods that change nothing; without leave (CORS) a page cannot read the answers."""
+LOOKS = frozenset({"GET", "HEAD", "TRACE"})
+"""Methods that change nothing; without leave (CORS) a page cannot read the answers. OPTIONS is how a
+browser asks for that leave, and is refused as what would follow."""
 ANY = "*"
 
 

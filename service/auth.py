@@ -63,10 +63,15 @@ RULES: dict[tuple[str, str], Need] = {
 }
 """(method, address): what it needs. HEAD is as GET."""
 
-_ADDRESSES = [
-    (method, re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(path))), need)
-    for (method, path), need in RULES.items()
-]
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    """The addresses that a router means by this: `{name}` is one part, `{name:path}` any number of them."""
+    escaped = re.sub(r"\\\{(\w+):path\\\}", r"(?P<\1>.*)", re.escape(path))
+    return re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", escaped))
+
+
+_ADDRESSES = [(method, _pattern(path), need) for (method, path), need in RULES.items()]
 
 
 class Auth:

@@ -61,7 +61,7 @@ class Settings(BaseSettings):
     """Events per second of one key, without keys of one client address (`service/rates.py`); 0 is no limit."""
     rate_burst: Annotated[int, Field(ge=0)] = 0
     """Events at once on top of that; 0 is a second's worth."""
-    max_connections: Positive = 1000
+    max_connections: Positive = 2000
     """Connections of this process; on a few more only the probes are answered (`service/admission.py`)."""
     max_websockets: Positive = 500
     """WebSockets among them."""

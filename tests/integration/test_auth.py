@@ -10,7 +10,7 @@ import pytest
 from fastapi import FastAPI
 
 import model
-from service import keys
+from service import auth, keys
 from service.app import create_app
 from service.auth import RULES
 from service.memory_store import MemoryStore
@@ -104,6 +104,20 @@ def test_every_address_is_in_the_table_and_the_table_in_the_service(app: FastAPI
     without_head = {(method, path) for method, path in found if method != "head"}
     assert {(method.lower(), path) for method, path in RULES} == without_head, "an address needs a rule in auth.RULES"
     assert {(method, path) for method, path in MAY if method != "head"} == without_head, "say here who may use it"
+
+
+def test_rules_mean_what_routers_mean() -> None:
+    pattern = auth._pattern("/v1/a.b/{stream}/e/{event:path}/label")
+    for path, groups in {
+        "/v1/a.b/s/e/1/label": {"stream": "s", "event": "1"},
+        "/v1/a.b/s/e/x/y/label": {"stream": "s", "event": "x/y"},
+        "/v1/a.b/s/t/e/1/label": None,
+        "/v1/aXb/s/e/1/label": None,
+        "/v1/a.b/s/e/1/label/": None,
+        "/v1/a.b//e/1/label": None,
+    }.items():
+        found = pattern.fullmatch(path)
+        assert (found and found.groupdict()) == groups, path
 
 
 @pytest.mark.parametrize("kind", KINDS)

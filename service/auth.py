@@ -64,7 +64,6 @@ RULES: dict[tuple[str, str], Need] = {
 """(method, address): what it needs. HEAD is as GET."""
 
 
-
 def _pattern(path: str) -> re.Pattern[str]:
     """The addresses that a router means by this: `{name}` is one part, `{name:path}` any number of them."""
     escaped = re.sub(r"\\\{(\w+):path\\\}", r"(?P<\1>.*)", re.escape(path))

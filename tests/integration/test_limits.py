@@ -216,6 +216,16 @@ async def test_a_body_that_trickles_has_no_more_time_and_one_in_time_is_read() -
         assert await slow.status() == 408
 
 
+async def test_a_body_has_its_own_time() -> None:
+    async with serving(guarded(), http=limited(10, ENDS)) as connect:
+        wire = await connect()
+        await wire.ask("POST / HTTP/1.1\ncontent-length: 4", b"ab")
+        await asyncio.sleep(2 * ENDS)
+        wire.writer.write(b"cd")
+        assert await wire.status() == 200
+        assert wire.body == b"4"
+
+
 async def test_a_bulk_request_may_last_but_not_pause() -> None:
     async with serving(guarded(ENDS), http=limited(10, 60.0)) as connect:
         wire = await connect()

@@ -27,9 +27,11 @@ pytestmark = pytest.mark.anyio
 
 
 async def small(scope: Scope, receive: Receive, send: Send) -> None:
-    """Reads the body, answers its length; `/deaf` answers at once; events are answered piece by piece."""
+    """Reads the body, answers its length; `/deaf` answers at once, `/slow` late; events are answered piece by piece."""
     if scope["type"] != "http":
         return
+    if scope["path"] == "/slow":
+        await asyncio.sleep(3 * ENDS)
     await receive_nothing(scope, send) if scope["path"] == "/deaf" else await receive_all(scope, receive, send)
 
 
@@ -81,7 +83,7 @@ class Wire:
 
     async def rest(self) -> bytes:
         """All until the other side closes; fails when it does not."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(ConnectionError):
             return await asyncio.wait_for(self.reader.read(), 5)
         return b""
 
@@ -274,6 +276,26 @@ async def test_requests_in_a_row_are_all_answered() -> None:
         for number in range(20):
             await wire.ask("POST / HTTP/1.1\ncontent-length: 2", b"%2d" % number)
         assert [await wire.status() for _ in range(20)] == [200] * 20
+
+
+async def test_a_head_that_is_not_read_yet_is_not_late() -> None:
+    async with serving(guarded(), http=limited(10, ENDS)) as connect:
+        wire = await connect()
+        request = b"GET %b HTTP/1.1\r\nhost: localhost\r\n\r\n"
+        # While the second waits for the first nothing is read, and the third stays cut where it was.
+        wire.writer.write(request % b"/slow" + request % b"/" + b"GET / HTTP/1.1\r\nho")
+        await asyncio.sleep(0.05)
+        wire.writer.write(b"st: localhost\r\n\r\n")
+        assert [await wire.status() for _ in range(3)] == [200] * 3
+
+
+async def test_what_was_answered_is_not_answered_again() -> None:
+    async def curious(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive_nothing(scope, send)
+        assert (await receive())["type"] == "http.disconnect"
+
+    sent = await converse(BodyTime(curious, ENDS, Metrics(1)), request_scope("POST", "/v1/streams/s/events"), [])
+    assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
 
 
 async def test_an_idle_connection_is_closed() -> None:

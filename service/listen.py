@@ -1,6 +1,7 @@
 """The socket that the service listens on, or one line about why there is none."""
 
 import errno
+import ipaddress
 import socket
 
 from service.failure import Failure
@@ -42,6 +43,11 @@ def _why_not(error: OSError, host: str, port: int) -> str:
             return f"{host} is not an address of this machine: choose another with --host"
         case _:
             return f"cannot listen on {host}, port {port}: {error.strerror}; choose others with --host and --port"
+
+
+def is_loopback(listener: socket.socket) -> bool:
+    """Whether only this machine can reach a listening socket."""
+    return ipaddress.ip_address(listener.getsockname()[0].partition("%")[0]).is_loopback
 
 
 def url_of(listener: socket.socket) -> str:

@@ -59,6 +59,7 @@ class Outcome(Wire):
     """From 0 to 1: how unusual the error is among recent ones."""
     next: dict[str, Said] | None
     """Forecast of the next `y`; null for a stream with inputs, whose future it does not know."""
+    pending: bool = False  # true where the event came without `y`: predicted, and not learnt yet
 
 
 class ForecastRequest(Wire):

@@ -71,7 +71,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def run(service: Service, events: int, check: Callable[[], None] = lambda: None) -> History:
     history = History()
-    with Client("http://service", transport=httpx.MockTransport(service)) as client:
+    with Client("http://service", retries=0, transport=httpx.MockTransport(service)) as client:
         fed = feed(client, history, interval=1.0, check=check)
         assert len(list(islice(fed, events))) == events
     return history

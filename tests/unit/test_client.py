@@ -14,7 +14,8 @@ REFUSAL = {"type": "urn:nobacktrack:problem:bad-event", "title": "No", "status":
 
 
 def client(handler: Handler) -> Client:
-    return Client("http://service", transport=httpx.MockTransport(handler))
+    """Asks once; what a client does that asks again is in test_client_retry.py."""
+    return Client("http://service", retries=0, transport=httpx.MockTransport(handler))
 
 
 def outcome(version: int) -> dict[str, object]:

@@ -21,6 +21,10 @@ MODEL = (
 SERVICE = (
     {"__init__"},
     {"settings", "errors", "schemas", "log", "failure", "patience", "checkpoint"},
+    {"client_errors"},
+    {"client_calls", "client_retry"},
+    {"client_bulk", "client_watch", "client_exchange", "client_websocket"},
+    {"client_async"},
     {"kernels", "metrics", "store", "redis_client", "redis_errors", "wire", "parsing", "machine", "listen", "scores"},
     {"memory_store", "redis_store", "embedded", "hot", "client", "csv_events", "history"},
     {"batches", "screen", "replay", "local", "stores", "archive", "replay_log"},

@@ -73,6 +73,10 @@ class Streams:
             state_bytes=copy.nbytes,
         )
 
+    async def config(self, name: str) -> model.Config:
+        """The stream's configuration at its head. Raises UnknownStream."""
+        return (await self._hot.refresh(name)).learner.config
+
     async def names(self) -> list[str]:
         """Every stream of the store, sorted."""
         return await self._store.names()

@@ -9,7 +9,7 @@ PROJECT = $(PIP) install --no-deps --no-build-isolation --editable .
 COMPILE = pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate $(ARGS)
 
 .NOTPARALLEL:
-.PHONY: help run serve test lint format bench bench-learning lock clean
+.PHONY: help run serve test test-faults lint format bench bench-learning lock clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -22,6 +22,11 @@ serve: .venv/.run ## Start the service alone
 
 test: .venv/.dev ## Every test; ARGS="-k word" chooses
 	@.venv/bin/python -m pytest --numprocesses 2 --dist worksteal $(ARGS)
+
+test-faults: .venv/.dev ## The tests of faults at full length, half an hour: writes tests/e2e/FAULTS.md
+	@.venv/bin/python -m tests.e2e.faults.results --new
+	@NBT_TEST_FAULTS=long .venv/bin/python -m pytest --capture=no tests/e2e/faults $(ARGS); status=$$?; \
+	.venv/bin/python -m tests.e2e.faults.results $(if $(ARGS),,--all) && exit $$status
 
 lint: .venv/.dev ## Style and types
 	@.venv/bin/ruff check .

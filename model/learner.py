@@ -113,7 +113,7 @@ class Learner:
         return self.from_state(self.config, copy(self._state))
 
     def _matrix(self, name: str, values: npt.ArrayLike, columns: int) -> Float64:
-        matrix = np.ascontiguousarray(values, dtype=np.float64)
+        matrix = _plain(values)
         if matrix.ndim != 2 or matrix.shape[1] != columns:
             raise ValueError(f"{name} must have the shape (T, {columns})")
         if not fits(matrix):
@@ -131,7 +131,7 @@ class Learner:
     def _times(self, times: npt.ArrayLike | None, count: int) -> Float64:
         if times is None:
             return np.full(count, np.nan)
-        values = np.ascontiguousarray(np.atleast_1d(np.asarray(times, np.float64)))
+        values = _plain(np.atleast_1d(np.asarray(times, np.float64)))
         if values.shape != (count,) or not fits(values[None]):
             raise ValueError(f"times must be {count} numbers within ±{LARGEST:g}")
         return values
@@ -146,3 +146,11 @@ class Learner:
         if len(matrix) != count:
             raise ValueError(f"X must have {count} rows")
         return matrix
+
+
+def _plain(values: npt.ArrayLike) -> Float64:
+    """The numbers in an array of the type that the kernels were compiled for.
+
+    One that is read-only or not aligned is of another, for which everything would be compiled once more.
+    """
+    return np.require(values, np.float64, ["C_CONTIGUOUS", "ALIGNED", "WRITEABLE"])

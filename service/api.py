@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Annotated, Any
 
 import pydantic_core
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel, TypeAdapter
 from starlette.datastructures import Headers
@@ -12,12 +12,24 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 import model
-from service.batches import Answer
 from service.errors import BadRequest, ServiceError, TooLarge, Unavailable
 from service.kernels import Kernels
 from service.metrics import Metrics
-from service.parsing import parse, parse_object
-from service.schemas import Event, Forecast, ForecastRequest, Outcome, Problem, StreamList, StreamName, StreamStatus
+from service.parsing import parse, parse_message, parse_object
+from service.queues import Answer
+from service.schemas import (
+    Event,
+    EventId,
+    Forecast,
+    ForecastRequest,
+    Label,
+    Outcome,
+    Problem,
+    StreamList,
+    StreamName,
+    StreamStatus,
+    Truth,
+)
 from service.settings import Settings
 from service.streams import Streams
 
@@ -27,17 +39,22 @@ LINES_AT_ONCE = 512
 
 Name = Annotated[StreamName, Path(alias="stream", description="Name of the stream.")]
 Horizon = Annotated[int, Query(ge=1, description="Steps ahead.", examples=[24])]
+PageSize = Annotated[int, Query(ge=1, le=10_000, description="Streams of one page.")]
+After = Annotated[str | None, Query(max_length=64, description="Name after which the page begins.")]
+Known = Annotated[str | None, Header(alias="If-None-Match", description="Digest that is known already, in quotes.")]
+Id = Annotated[EventId, Path(description="Id of the event.")]
 Detail = Annotated[bool, Query(description="Version and targets of each stream as well.")]
 
 
-def _body(schema: type[BaseModel] | dict[str, Any], **media: Any) -> dict[str, Any]:
+def body_of(schema: type[BaseModel] | dict[str, Any], **media: Any) -> dict[str, Any]:
     """The OpenAPI description of a body that is parsed by hand."""
     described = schema if isinstance(schema, dict) else schema.model_json_schema()
     content: dict[str, Any] = {"application/json": {"schema": described}} | media
     return {"requestBody": {"required": True, "content": content}}
 
 
-def _problems(*codes: int) -> dict[int | str, dict[str, Any]]:
+def problems(*codes: int) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI description of errors."""
     return {code: {"model": Problem, "description": "An error."} for code in codes}
 
 
@@ -72,15 +89,15 @@ class Conversation(StreamingResponse):
             return
 
 
-router = APIRouter(prefix="/v1/streams", dependencies=[Depends(compiled)], responses=_problems(403, 422, 503))
+router = APIRouter(prefix="/v1/streams", dependencies=[Depends(compiled)], responses=problems(403, 422, 503))
 
 
 @router.put(
     "/{stream}",
     summary="Create a stream",
-    openapi_extra=_body(TypeAdapter(model.Config).json_schema() | {"examples": [{"targets": ["load"]}]}),
+    openapi_extra=body_of(TypeAdapter(model.Config).json_schema() | {"examples": [{"targets": ["load"]}]}),
     response_model=StreamStatus,
-    responses=_problems(400, 409, 413, 429) | {201: {"model": StreamStatus}},
+    responses=problems(400, 409, 413, 429) | {201: {"model": StreamStatus}},
 )
 async def create(stream: Name, request: Request, response: Response) -> StreamStatus:
     """201 for a new stream; 200 where it exists with this configuration, 409 with another. Only `targets` is needed."""
@@ -91,23 +108,37 @@ async def create(stream: Name, request: Request, response: Response) -> StreamSt
 
 
 @router.get("", summary="List the streams", response_model=StreamList, response_model_exclude_none=True)
-async def names(request: Request, detail: Detail = False) -> StreamList:
-    """Every stream of the store; with `detail`, its version and targets too."""
+async def names(
+    request: Request, detail: Detail = False, limit: PageSize = 1000, after: After = None
+) -> StreamList:
+    """The streams of the store, in order of their names, a page at a time; with `detail`, version and targets too."""
     streams, _, _ = _services(request)
-    if not detail:
-        return StreamList(streams=await streams.names())
-    heads = await streams.heads()
-    return StreamList(streams=[head.name for head in heads], heads=heads)
+    found = [name for name in await streams.names() if after is None or name > after]
+    page, more = found[:limit], len(found) > limit
+    heads = await streams.heads(page) if detail else None
+    return StreamList(streams=page, heads=heads, next=page[-1] if more else None)
 
 
-@router.get("/{stream}", summary="Look at a stream", response_model=StreamStatus, responses=_problems(404))
-async def status(stream: Name, request: Request) -> StreamStatus:
-    """The stream at its newest version."""
+@router.get(
+    "/{stream}",
+    summary="Look at a stream",
+    response_model=StreamStatus,
+    responses=problems(404) | {304: {"description": "The learner is the one of `If-None-Match`."}},
+)
+async def status(
+    stream: Name, request: Request, response: Response, known: Known = None
+) -> StreamStatus | Response:
+    """The stream at its newest version. The `ETag` is the learner's digest."""
     streams, _, _ = _services(request)
-    return await streams.status(stream)
+    found = await streams.status(stream)
+    tag = f'"{found.digest}"'
+    if known is not None and tag in (one.strip() for one in known.split(",")):
+        return Response(status_code=304, headers={"ETag": tag})
+    response.headers["ETag"] = tag
+    return found
 
 
-@router.delete("/{stream}", summary="Delete a stream", status_code=204, responses=_problems(404))
+@router.delete("/{stream}", summary="Delete a stream", status_code=204, responses=problems(404))
 async def delete(stream: Name, request: Request) -> None:
     """Remove the learner, its log and its outcomes. There is no way back."""
     streams, _, _ = _services(request)
@@ -117,12 +148,14 @@ async def delete(stream: Name, request: Request) -> None:
 @router.post(
     "/{stream}/events",
     summary="Learn from events",
-    openapi_extra=_body(Event, **{NDJSON: {"schema": {"type": "string", "description": "One event a line."}}}),
+    openapi_extra=body_of(Event, **{NDJSON: {"schema": {"type": "string", "description": "One event a line."}}}),
     response_model=Outcome,
-    responses=_problems(400, 404, 409, 413, 429, 507),
+    responses=problems(400, 404, 409, 413, 429, 507),
 )
 async def observe(stream: Name, request: Request) -> Response:
     """Predict the event, then learn from it; the answer leaves when the event is durable.
+
+    An event without `y` is predicted at once (`pending`) and learnt when its label comes: see there.
 
     With `Content-Type: application/x-ndjson`, one event a line: the answer has one outcome, or one problem with its
     `line`, for each, in order. A line that is refused does not stop the rest.
@@ -131,13 +164,35 @@ async def observe(stream: Name, request: Request) -> Response:
     if is_bulk(request.scope):
         await streams.open(stream)
         return Conversation(_bulk(request, stream), media_type=NDJSON)
-    [answer] = await streams.observe(stream, [parse(Event, await request.body())])
+    return _single(await streams.observe(stream, [parse_message(await request.body())]))
+
+
+@router.put(
+    "/{stream}/events/{event:path}/label",
+    summary="Label an event",
+    openapi_extra=body_of(Truth),
+    response_model=Outcome,
+    responses=problems(400, 404, 409, 413, 429, 507),
+)
+async def label(stream: Name, event: Id, request: Request) -> Response:
+    """The target of an event that was sent without one; 0 and negative numbers are labels like any other.
+
+    The answer is the outcome, once the event is learnt; or its prediction with `pending`, while an earlier event still
+    waits for its own label. The same label again is answered the same, another one is refused.
+    """
+    streams, _, _ = _services(request)
+    truth = parse(Truth, await request.body())
+    return _single(await streams.observe(stream, [Label(label=event, y=truth.y)]))
+
+
+def _single(answers: list[Answer]) -> Response:
+    [answer] = answers
     if isinstance(answer, ServiceError):
         raise answer
     return Response(answer, media_type="application/json")
 
 
-@router.get("/{stream}/forecast", summary="Forecast", response_model=Forecast, responses=_problems(404, 413))
+@router.get("/{stream}/forecast", summary="Forecast", response_model=Forecast, responses=problems(404, 413))
 async def forecast(stream: Name, request: Request, horizon: Horizon = 1) -> Forecast:
     """The next `horizon` steps; changes nothing."""
     streams, _, _ = _services(request)
@@ -147,9 +202,9 @@ async def forecast(stream: Name, request: Request, horizon: Horizon = 1) -> Fore
 @router.post(
     "/{stream}/forecast",
     summary="Forecast with inputs",
-    openapi_extra=_body(ForecastRequest),
+    openapi_extra=body_of(ForecastRequest),
     response_model=Forecast,
-    responses=_problems(400, 404, 413),
+    responses=problems(400, 404, 413),
 )
 async def forecast_with_inputs(stream: Name, request: Request) -> Forecast:
     """One step for each object of `x`, the inputs that will be; changes nothing."""
@@ -167,17 +222,17 @@ async def _bulk(request: Request, name: str) -> AsyncIterator[bytes]:
     streams, metrics, settings = _services(request)
     outage = None
     async for lines in _lines(request, settings.max_body):
-        parsed: list[tuple[int, Event | ServiceError]] = [(number, _event(line)) for number, line in lines]
+        parsed = [(number, _message(line)) for number, line in lines]
         answers: list[Answer] = []
         if outage is None:
             try:
-                answers = await streams.observe(name, [event for _, event in parsed if isinstance(event, Event)])
+                answers = await streams.observe(name, [one for _, one in parsed if not isinstance(one, ServiceError)])
             except ServiceError as error:
                 outage = error
         learnt = iter(answers)
         written: list[bytes] = []
-        for number, event in parsed:
-            answer = event if isinstance(event, ServiceError) else next(learnt, outage)
+        for number, one in parsed:
+            answer = one if isinstance(one, ServiceError) else next(learnt, outage)
             assert answer is not None, "there is an answer for every event unless there was an outage"
             if isinstance(answer, Unavailable):
                 outage = answer
@@ -185,11 +240,11 @@ async def _bulk(request: Request, name: str) -> AsyncIterator[bytes]:
         yield b"\n".join([*written, b""])
 
 
-def _event(line: bytes | ServiceError) -> Event | ServiceError:
+def _message(line: bytes | ServiceError) -> Event | Label | ServiceError:
     if isinstance(line, ServiceError):
         return line
     try:
-        return parse(Event, line)
+        return parse_message(line)
     except BadRequest as error:
         return error
 

@@ -10,7 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from service import api, kserve, ws
+from service import api, api_lifecycle, kserve, sse, ws
 from service.browsers import OwnPages
 from service.errors import BadRequest, Internal, MethodNotAllowed, NotFound, ServiceError, TooLarge
 from service.kernels import Kernels
@@ -55,6 +55,8 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
     app.state.store = store
     app.state.kernels = kernels
     app.include_router(api.router)
+    app.include_router(api_lifecycle.router)
+    app.include_router(sse.router)
     app.include_router(ws.router)
     app.include_router(kserve.router)
     _add_probes(app, store, metrics, kernels)

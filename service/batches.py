@@ -10,119 +10,51 @@ it. Learning takes as long as it takes: a slow learner has a long queue, not an 
 
 import asyncio
 import logging
-import secrets
-import time
-from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
-from typing import Self, TypeAlias
+from dataclasses import dataclass
 
-import numpy as np
-
-import model
-from service import log
-from service.errors import BadEvent, Internal, OtherBody, ServiceError, StoreFull, Unavailable
-from service.hot import HotCopies, HotCopy
+from service.deferral import Deferral
+from service.errors import Internal, OtherBody, ServiceError, StoreFull, Unavailable
+from service.hot import HotCopies
+from service.learning import Learning, Learnt
+from service.live import Live
 from service.metrics import Metrics
 from service.patience import Patience
-from service.schemas import Event
+from service.queues import Answer, Stream, Waiting, refuse
 from service.settings import Settings
-from service.store import Commit, Committed, Store, Token
-from service.wire import FINGERPRINT, Arrival, OutcomeWriter, arrival
+from service.store import Committed, Store, Waits
+from service.wire import FINGERPRINT
 
 logger = logging.getLogger(__name__)
-
-Answer: TypeAlias = bytes | ServiceError
-"""An outcome as JSON, or why there is none."""
 
 BATCH_SECONDS = 0.5
 """How long a batch of several events may learn."""
 FIRST_BATCH = 8
 """Events of a batch while nobody knows how long one takes."""
-INLINE_SECONDS = 0.002
-"""A batch that takes longer than this learns in a thread, so that other streams go on;"""
-INLINE_BYTES = 1024 * 1024
-"""and so does one whose learner is larger, as copying it takes long."""
 PAUSE = 0.05
 """Seconds between two attempts while the store does not answer."""
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
-    """How the events of a stream are read and its outcomes written, until it is deleted and created anew."""
-
-    epoch: str
-    config: model.Config
-    writer: OutcomeWriter
-
-    @classmethod
-    def of(cls, copy: HotCopy) -> Self:
-        """That of a learner."""
-        config = copy.learner.config
-        return cls(copy.token.epoch, config, OutcomeWriter(config))
-
-
-@dataclass(slots=True)
-class Waiting:
-    """An event in the queue and the promise of its answer."""
-
-    event: Event
-    shape: Shape
-    arrival: Arrival
-    """The event as `shape` reads it."""
-    answer: asyncio.Future[Answer]
-
-    def keep(self, answer: Answer) -> None:
-        """Keep the promise, unless nobody waits any more."""
-        if not self.answer.done():
-            self.answer.set_result(answer)
-
-    def fits(self, shape: Shape) -> bool:
-        """Whether the event can still be learnt; it is read again where the stream is another one by now."""
-        if not self.answer.done() and self.shape is not shape:
-            try:
-                self.shape, self.arrival = shape, arrival(shape.config, self.event)
-            except BadEvent as error:
-                self.keep(error)
-        return not self.answer.done()
-
-
-@dataclass(slots=True)
-class Stream:
-    """What this process holds of a stream beside the hot copy."""
-
-    name: str
-    shape: Shape
-    queue: deque[Waiting] = field(default_factory=deque)
-    worker: asyncio.Task[None] | None = None
-    event_seconds: float | None = None
-    """Running mean of the time that learning one event takes; None before the first."""
-
-    def become(self, copy: HotCopy) -> None:
-        """Go on as the stream of this name that there is now."""
-        self.shape, self.event_seconds = Shape.of(copy), None
-
-
-@dataclass(frozen=True, slots=True)
 class Attempt:
-    """A batch that was learnt, and the commit that is to make it durable."""
+    """A batch that was learnt, whose commit may have happened."""
 
-    commit: Commit
-    copy: HotCopy
     batch: list[Waiting]
-    answers: list[bytes]
-    outcomes: model.Outcomes
-    seconds: float
+    learnt: Learnt
 
 
 class Batches:
     """Answers what is put into the queues of streams."""
 
-    def __init__(self, settings: Settings, store: Store, hot: HotCopies, metrics: Metrics) -> None:
+    def __init__(
+        self, settings: Settings, store: Store, hot: HotCopies, live: Live, metrics: Metrics
+    ) -> None:
         self._settings = settings
         self._store = store
         self._hot = hot
         self._metrics = metrics
+        self._learning = Learning(store, hot, live, metrics)
+        self._deferral = Deferral(settings, store, hot, self._learning, metrics)
 
     def put(self, stream: Stream, waiting: Iterable[Waiting]) -> None:
         """Add to the queue, and see to it that somebody works."""
@@ -153,7 +85,10 @@ class Batches:
             stream.worker = None
 
     def _take(self, stream: Stream) -> list[Waiting]:
-        """The next batch: bounded, without what nobody waits for, and with no id twice."""
+        """The next batch: bounded, without what nobody waits for, with no id twice, all late or none of it.
+
+        While events wait for their labels, all that comes later is late.
+        """
         seconds = stream.event_seconds
         most = FIRST_BATCH if seconds is None else max(1, int(BATCH_SECONDS / max(seconds, 1e-9)))
         most = min(most, self._settings.max_batch)
@@ -161,13 +96,13 @@ class Batches:
         ids: set[str] = set()
         while stream.queue and len(batch) < most:
             waiting = stream.queue[0]
-            if waiting.event.id in ids:
+            if waiting.id in ids or (batch and not stream.deferring and waiting.late != batch[0].late):
                 break
             stream.queue.popleft()
             if waiting.answer.done():
                 continue
-            if waiting.event.id is not None:
-                ids.add(waiting.event.id)
+            if waiting.id is not None:
+                ids.add(waiting.id)
             batch.append(waiting)
         return batch
 
@@ -202,7 +137,8 @@ class Batches:
     ) -> list[Waiting]:
         """Answer a batch, or as much of it as goes; what is left is to be tried again."""
         if attempts and (landed := await self._find(stream, attempts)):
-            self._answer(stream, landed)
+            self._learning.landed(stream, landed.learnt)
+            self._answer(landed)
             await self._hot.refresh(stream.name)
             return []
         hot = await self._hot.get(stream.name)
@@ -212,93 +148,53 @@ class Batches:
         batch = await self._unknown(stream, [waiting for waiting in batch if waiting.fits(shape)])
         if not batch:
             return []
+        if stream.deferring or any(waiting.late for waiting in batch):
+            left = await self._deferral.answer(stream, batch)
+            patience.answered()
+            return [waiting for waiting in left if not waiting.answer.done()]
         with patience.standing():
-            attempt = await self._learn(stream, shape, hot, batch)
+            attempt = Attempt(batch, await self._learning.learn(stream, hot, [waiting.arrival for waiting in batch]))
         attempts.append(attempt)
-        committed = await self._commit(stream, attempt)
+        result = await self._learning.commit(stream, attempt.learnt)
         patience.answered()
-        if committed:
-            self._hot.put(stream.name, attempt.copy, attempt.seconds)
-            self._answer(stream, attempt)
+        if isinstance(result, Committed):
+            self._answer(attempt)
             return []
         attempts.remove(attempt)
-        self._metrics.conflicts.inc()
-        await self._hot.refresh(stream.name)
+        if isinstance(result, Waits):
+            stream.deferring = True
+        else:
+            self._metrics.conflicts.inc()
+            await self._hot.refresh(stream.name)
         return batch
 
     async def _unknown(self, stream: Stream, batch: list[Waiting]) -> list[Waiting]:
         """Those that are to be learnt. The events whose id has an outcome are answered."""
-        ids = [waiting.event.id for waiting in batch if waiting.event.id is not None]
+        ids = [waiting.id for waiting in batch if waiting.id is not None]
         if not ids:
             return batch
         known = dict(zip(ids, await self._store.outcomes(stream.name, ids), strict=True))
         if any(record is not None for record in known.values()):
             await self._store.confirm(stream.name)
         for waiting in batch:
-            record = known.get(waiting.event.id) if waiting.event.id is not None else None
+            record = known.get(waiting.id) if waiting.id is not None else None
             if record is None:
                 continue
-            if record[:FINGERPRINT] == waiting.arrival.fingerprint():
+            if waiting.repeats(record):
                 self._metrics.duplicates.labels(self._metrics.label(stream.name)).inc()
                 waiting.keep(record[FINGERPRINT:])
             else:
                 waiting.keep(OtherBody("an event with this id and other values was learnt before", field="id"))
         return [waiting for waiting in batch if not waiting.answer.done()]
 
-    async def _learn(self, stream: Stream, shape: Shape, hot: HotCopy, batch: list[Waiting]) -> Attempt:
-        """Learn a batch on a copy of the hot learner; nothing is durable yet."""
-        arrivals = [waiting.arrival for waiting in batch]
-        events = log.Events(
-            first=hot.token.version + 1,
-            times=np.array([arrival.time for arrival in arrivals]),
-            Y=np.array([arrival.y for arrival in arrivals]),
-            X=np.array([arrival.x for arrival in arrivals]).reshape(len(arrivals), -1),
-        )
-        expected = None if stream.event_seconds is None else len(batch) * stream.event_seconds
-        if expected is not None and expected < INLINE_SECONDS and hot.nbytes <= INLINE_BYTES:
-            learner, outcomes, seconds = _learnt(hot.learner, events)
-        else:
-            learner, outcomes, seconds = await asyncio.to_thread(_learnt, hot.learner, events)
-        mean = seconds / len(batch)
-        stream.event_seconds = mean if stream.event_seconds is None else 0.9 * stream.event_seconds + 0.1 * mean
-        segment = log.encode(events, secrets.randbits(64))
-        after = Token(learner.version, hot.token.epoch, log.link(hot.token.chain, segment))
-        answers = shape.writer.write([arrival.id for arrival in arrivals], outcomes)
-        records = tuple(
-            (arrival.id, arrival.fingerprint() + answer)
-            for arrival, answer in zip(arrivals, answers, strict=True)
-            if arrival.id is not None
-        )
-        copy = replace(hot, learner=learner, token=after)
-        return Attempt(Commit(hot.token, after, segment, records), copy, batch, answers, outcomes, seconds)
-
-    async def _commit(self, stream: Stream, attempt: Attempt) -> bool:
-        with self._metrics.commit_seconds.time():
-            return isinstance(await self._store.commit(stream.name, attempt.commit), Committed)
-
     async def _find(self, stream: Stream, attempts: list[Attempt]) -> Attempt | None:
         """The attempt that is in the log after all; a segment's nonce makes it unlike any other."""
-        segments = set(await self._store.segments(stream.name, attempts[0].commit.before.version))
-        landed = next((attempt for attempt in attempts if attempt.commit.segment in segments), None)
+        segments = set(await self._store.segments(stream.name, attempts[0].learnt.commit.before.version))
+        landed = next((attempt for attempt in attempts if attempt.learnt.commit.segment in segments), None)
         if landed is not None:
             await self._store.confirm(stream.name)
         return landed
 
-    def _answer(self, stream: Stream, attempt: Attempt) -> None:
-        self._metrics.learnt(stream.name, attempt.outcomes, attempt.seconds)
-        for waiting, answer in zip(attempt.batch, attempt.answers, strict=True):
+    def _answer(self, attempt: Attempt) -> None:
+        for waiting, answer in zip(attempt.batch, attempt.learnt.answers, strict=True):
             waiting.keep(answer)
-
-
-def refuse(waiting: Iterable[Waiting], error: ServiceError) -> None:
-    """Answer all of them with an error: none of them will be learnt, unless its commit is on its way already."""
-    for one in waiting:
-        one.keep(error)
-
-
-def _learnt(hot: model.Learner, events: log.Events) -> tuple[model.Learner, model.Outcomes, float]:
-    """A copy that has learnt the events, what it said, and the seconds that learning took."""
-    learner = hot.copy()
-    start = time.perf_counter()
-    outcomes = learner.observe_many(events.Y, events.X, events.times)
-    return learner, outcomes, time.perf_counter() - start

@@ -32,7 +32,7 @@ from service.client_exchange import Exchange
 from service.client_retry import Policy
 from service.client_watch import Watch
 from service.client_websocket import Connection, connect
-from service.schemas import Event, Forecast, Outcome, StreamHead, StreamStatus, Value
+from service.schemas import Event, Forecast, Outcome, StreamHead, StreamList, StreamStatus, Value
 
 __all__ = [
     "CHUNK_BYTES",
@@ -122,11 +122,11 @@ class Client:
 
     def streams(self) -> list[str]:
         """Names of all streams."""
-        return self._ask(calls.streams())
+        return [name for page in self._pages(detail=False) for name in page.streams]
 
     def heads(self) -> list[StreamHead]:
         """All streams with their versions and targets."""
-        return self._ask(calls.heads())
+        return [head for page in self._pages(detail=True) for head in page.heads or []]
 
     def delete(self, stream: str) -> None:
         """Remove a stream and everything that it has learnt. Asked once: see `calls.delete`.
@@ -237,6 +237,13 @@ class Client:
     def metrics(self) -> str:
         """The service's metrics, in Prometheus' text format."""
         return self._ask(calls.metrics())
+
+    def _pages(self, *, detail: bool) -> Iterator[StreamList]:
+        page = self._ask(calls.page(None, detail=detail))
+        yield page
+        while page.next is not None:
+            page = self._ask(calls.page(page.next, detail=detail))
+            yield page
 
     def _ask(self, call: Call[T]) -> T:
         attempts = self._policy.attempts(repeatable=call.repeatable)

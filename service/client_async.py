@@ -16,7 +16,7 @@ from service.client_errors import Unreachable
 from service.client_exchange import Exchange
 from service.client_retry import Policy
 from service.client_watch import Watch
-from service.schemas import Event, Forecast, Outcome, StreamHead, StreamStatus, Value
+from service.schemas import Event, Forecast, Outcome, StreamHead, StreamList, StreamStatus, Value
 
 T = TypeVar("T")
 
@@ -81,11 +81,11 @@ class AsyncClient:
 
     async def streams(self) -> list[str]:
         """Names of all streams."""
-        return await self._ask(calls.streams())
+        return [name async for page in self._pages(detail=False) for name in page.streams]
 
     async def heads(self) -> list[StreamHead]:
         """All streams with their versions and targets."""
-        return await self._ask(calls.heads())
+        return [head async for page in self._pages(detail=True) for head in page.heads or []]
 
     async def delete(self, stream: str) -> None:
         """Remove a stream and everything that it has learnt. Asked once."""
@@ -149,6 +149,13 @@ class AsyncClient:
     async def metrics(self) -> str:
         """The service's metrics, in Prometheus' text format."""
         return await self._ask(calls.metrics())
+
+    async def _pages(self, *, detail: bool) -> AsyncIterator[StreamList]:
+        page = await self._ask(calls.page(None, detail=detail))
+        yield page
+        while page.next is not None:
+            page = await self._ask(calls.page(page.next, detail=detail))
+            yield page
 
     async def _ask(self, call: Call[T]) -> T:
         attempts = self._policy.attempts(repeatable=call.repeatable)

@@ -21,7 +21,6 @@ from service.schemas import (
     ForecastRequest,
     Outcome,
     Problem,
-    StreamHead,
     StreamList,
     StreamStatus,
     Targets,
@@ -140,16 +139,12 @@ def status(stream: str) -> Call[StreamStatus]:
     return Call(method="GET", path=path(stream), read=lambda body: read(StreamStatus, body))
 
 
-def streams() -> Call[list[str]]:
-    """Names of all streams."""
-    return Call(method="GET", path="/v1/streams", read=lambda body: read(StreamList, body).streams)
-
-
-def heads() -> Call[list[StreamHead]]:
-    """All streams with their versions and targets."""
-    return Call(
-        method="GET", path="/v1/streams", params={"detail": True}, read=lambda body: read(StreamList, body).heads or []
-    )
+def page(after: str | None, *, detail: bool) -> Call[StreamList]:
+    """A page of the list of streams, of those behind the name `after`; with versions and targets where `detail`."""
+    params: dict[str, str | int | bool] = {"detail": True} if detail else {}
+    if after is not None:
+        params["after"] = after
+    return Call(method="GET", path="/v1/streams", params=params, read=lambda body: read(StreamList, body))
 
 
 def delete(stream: str) -> Call[None]:

@@ -1,10 +1,10 @@
 -- One commit, all or nothing: Lua has no rollback, so whatever can be refused comes before the first write, and the
 -- first write is one that grows: a server without room refuses it, and with it everything.
 --
--- KEYS  head, log, outcomes, ids
--- ARGV  version, epoch, chain before; version, chain after; segment; outcomes and seconds to keep; then id, record for
---       each outcome
--- gives 'committed', 'conflict' or 'duplicate'
+-- KEYS  head, log, outcomes, ids, waiting, deferred
+-- ARGV  version, epoch, chain before; version, chain after; segment; outcomes and seconds to keep; number of deferred
+--       events that it learns; then their ids; then id, record for each outcome
+-- gives 'committed', 'conflict', 'duplicate' or 'waits'
 
 local SPAN = 1000 -- even; unpack() of several thousand values does not fit on Lua's stack
 
@@ -14,7 +14,8 @@ local function spans(first, last, visit)
   end
 end
 
-local FIRST = 9 -- where the outcomes begin in ARGV
+local settled = tonumber(ARGV[9])
+local FIRST = 10 + settled -- where the outcomes begin in ARGV
 local FORGET = 100 -- at least so many outcomes may be forgotten with one commit, and twice as many as come
 
 local ids = {}
@@ -32,6 +33,19 @@ spans(1, #ids, function(start, stop)
 end)
 if known then
   return 'duplicate'
+end
+
+-- What came later than a deferred event may not be learnt before it.
+if settled == 0 and redis.call('EXISTS', KEYS[5]) == 1 then
+  return 'waits'
+end
+if settled > 0 then
+  local first = redis.call('LRANGE', KEYS[5], 0, settled - 1)
+  for i = 1, settled do
+    if first[i] ~= ARGV[9 + i] then
+      return 'waits'
+    end
+  end
 end
 
 for i, value in ipairs(redis.call('HMGET', KEYS[1], 'version', 'epoch', 'chain')) do
@@ -53,6 +67,13 @@ spans(1, #dated, function(start, stop)
   redis.call('RPUSH', KEYS[4], unpack(dated, start, stop))
 end)
 redis.call('HSET', KEYS[1], 'version', ARGV[4], 'chain', ARGV[5])
+
+if settled > 0 then
+  redis.call('LTRIM', KEYS[5], settled, -1)
+  spans(10, 9 + settled, function(start, stop)
+    redis.call('HDEL', KEYS[6], unpack(ARGV, start, stop))
+  end)
+end
 
 -- Outcomes that are too many or too old. What frees memory is never refused, so here it may come last.
 local surplus = redis.call('LLEN', KEYS[4]) - tonumber(ARGV[7])

@@ -110,7 +110,7 @@ def _send(client: Client, event: Event, check: Callable[[], None]) -> Outcome:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
-            return client.observe(STREAM, event.y, time=event.time, id=event.id)
+            return client.observe(STREAM, event.values, time=event.time, id=event.id)
         except (Unreachable, ApiError) as error:
             passing = isinstance(error, Unreachable) or error.status == HTTPStatus.SERVICE_UNAVAILABLE
             if not passing or time.monotonic() > deadline:

@@ -7,10 +7,14 @@
     ├── Forbidden                       403   1008   asked by a page of another site, or under another name
     ├── NotFound                        404   1008   no such stream, route or method
     │   ├── UnknownStream
+    │   ├── UnknownEvent
+    │   ├── UnknownSnapshot
     │   └── MethodNotAllowed            405
     ├── Exists                          409   1008   the name or the id is taken by something else
     │   ├── OtherConfig
-    │   └── OtherBody
+    │   ├── OtherBody
+    │   ├── Taken
+    │   └── Conflicting                            changed by somebody else at the same moment
     ├── TooLarge                        413   1009
     ├── TooMany                         429   1013   a bound is reached; come again
     ├── Unavailable                     503   1013   the store is away; nothing was learnt, or it is safe to repeat
@@ -91,6 +95,14 @@ class UnknownStream(NotFound):
     """There is no such stream"""
 
 
+class UnknownEvent(NotFound):
+    """There is no such event"""
+
+
+class UnknownSnapshot(NotFound):
+    """There is no such snapshot"""
+
+
 class MethodNotAllowed(NotFound):
     """This cannot be done here"""
 
@@ -110,6 +122,14 @@ class OtherConfig(Exists):
 
 class OtherBody(Exists):
     """This id belongs to another event"""
+
+
+class Taken(Exists):
+    """Another one has this name"""
+
+
+class Conflicting(Exists):
+    """Somebody else was first"""
 
 
 class TooLarge(ServiceError):

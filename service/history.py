@@ -67,7 +67,7 @@ class History:
         self.scores.add(event, outcome)
         self._round_trips.append(round_trip)
         for name in UNITS:
-            self.actual[name].append(number(event.y.get(name)))
+            self.actual[name].append(number(event.values.get(name)))
             self.predicted[name].append(number(outcome.prediction.get(name)))
         if outcome.loss is not None and outcome.baseline_loss is not None:
             self._scored += 1

@@ -5,6 +5,7 @@ refused or unknown commit leaves nothing to undo, and a forecast may read it at 
 """
 
 import asyncio
+import contextlib
 import json
 import logging
 import time
@@ -17,6 +18,7 @@ from service.checkpoint import pack, unpack
 from service.errors import Internal, ServiceError, UnknownStream
 from service.kernels import Kernels
 from service.metrics import Metrics
+from service.recent import Recent
 from service.settings import Settings
 from service.store import Head, Store, Token
 
@@ -28,6 +30,10 @@ CHECKPOINT_SHARE = 10.0
 """and longer than this many times what the last checkpoint took."""
 ATTEMPTS = 20
 """How often a head that keeps moving is followed before this replica gives up."""
+
+
+class _OtherHistory(Exception):
+    """The log does not go on from here: what was learnt here is no part of the stream any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +56,10 @@ class Known:
     """Version of the newest checkpoint."""
     unsaved_seconds: float = 0.0
     """Time spent learning since then."""
+    tried: int = 0
+    """Version of the newest checkpoint that the store did not take;"""
+    tried_seconds: float = 0.0
+    """and `unsaved_seconds` at that time: the next try waits as long as the first did."""
     saving_seconds: float = 0.0
     """What the last checkpoint took."""
 
@@ -69,6 +79,7 @@ class HotCopies:
         self._bytes = 0
         self._known: dict[str, Known] = {}
         self._saving: dict[str, asyncio.Task[None]] = {}
+        self._recent: dict[str, Recent] = {}
 
     async def get(self, stream: str) -> HotCopy:
         """The hot copy, loaded if there is none; it may be behind the store. Raises UnknownStream."""
@@ -77,6 +88,15 @@ class HotCopies:
             return await self.refresh(stream)
         self._copies.move_to_end(stream)
         return copy
+
+    def checkpoint(self, stream: str) -> int:
+        """Version of the newest checkpoint that this process knows; 0 for none."""
+        known = self._known.get(stream)
+        return 0 if known is None else known.checkpoint
+
+    def recent(self, stream: str) -> Recent:
+        """How the stream was predicted lately, as far as this process has seen it."""
+        return self._recent.setdefault(stream, Recent())
 
     def peek(self, stream: str) -> HotCopy | None:
         """The hot copy, where there is one; nobody is asked whether it is the newest."""
@@ -97,9 +117,16 @@ class HotCopies:
             copy = self._copies.get(stream)
             if copy is not None and _includes(copy.token, head.token):
                 return copy
-            copy = await self._follow(stream, copy, head) if copy is not None else None
+            if copy is not None:
+                token = copy.token
+                try:
+                    copy = await self._follow(stream, copy, head)
+                except _OtherHistory:
+                    self._went_back(stream, token, head)
+                    copy = None
             if copy is None:
-                copy = await self._follow(stream, await self._load(stream, head), head)
+                with contextlib.suppress(_OtherHistory):
+                    copy = await self._follow(stream, await self._load(stream, head), head)
             if copy is not None:
                 self.put(stream, copy)
                 return copy
@@ -121,7 +148,8 @@ class HotCopies:
         self._copies[stream] = copy
         self._bytes += copy.nbytes
         due = max(REPLAY_SECONDS, CHECKPOINT_SHARE * known.saving_seconds)
-        if self._unsaved(stream) >= self._settings.checkpoint_every or known.unsaved_seconds > due:
+        events = copy.token.version - max(known.checkpoint, known.tried)
+        if events >= self._settings.checkpoint_every or known.unsaved_seconds - known.tried_seconds > due:
             self._save(stream)
         self._evict()
 
@@ -129,6 +157,7 @@ class HotCopies:
         """Drop what is known of a stream that is gone, or may be."""
         self._drop(stream)
         self._known.pop(stream, None)
+        self._recent.pop(stream, None)
         self._metrics.forget(stream)
         self._show()
 
@@ -170,7 +199,10 @@ class HotCopies:
         return HotCopy(learner, token, learner.nbytes)
 
     async def _follow(self, stream: str, copy: HotCopy, head: Head) -> HotCopy | None:
-        """`copy` after the log's segments up to `head`; None when the log does not lead there."""
+        """`copy` after the log's segments up to `head`; None when the log does not lead there.
+
+        Raises _OtherHistory where it does, from the copy's version on, and to another chain.
+        """
         if copy.token.epoch != head.token.epoch or copy.token.version > head.token.version:
             return None
         version, chain = copy.token.version, copy.token.chain
@@ -183,33 +215,41 @@ class HotCopies:
                 raise Internal("the stream's log is damaged; see the service's log") from damage
             if events.last > head.token.version:
                 break
-            if events.first != version + 1:
-                return None
+            if events.first > version + 1:
+                return None  # trimmed behind a checkpoint that is newer than the copy
+            if events.first <= version:
+                raise _OtherHistory  # a version of ours was the end of a commit
             version, chain = events.last, log.link(chain, segment)
             batches.append(events)
-        if (version, chain) != (head.token.version, head.token.chain):
+        if version != head.token.version:
             return None
+        if chain != head.token.chain:
+            raise _OtherHistory
         if not batches:
             return copy
         start = time.perf_counter()
-        learner = await asyncio.to_thread(_replayed, copy.learner, batches)
+        learner = await asyncio.to_thread(_replayed, copy.learner, batches, self.recent(stream))
         if (known := self._known.get(stream)) is not None:
             known.unsaved_seconds += time.perf_counter() - start
         return replace(copy, learner=learner, token=head.token)
 
     def _check_rewind(self, stream: str, seen: Token, head: Head) -> None:
         """Count a head that is behind what was acknowledged before it was asked for; nothing here is valid then."""
-        if seen.epoch != head.token.epoch or head.token.version > seen.version or head.token == seen:
-            return
+        if seen.epoch == head.token.epoch and head.token.version <= seen.version and head.token != seen:
+            self._went_back(stream, seen, head)
+
+    def _went_back(self, stream: str, seen: Token, head: Head) -> None:
+        """The store has lost what it acknowledged at `seen`; others may have gone on from before that."""
         known = self._known.get(stream)
         if known is None or known.acknowledged.epoch != seen.epoch or known.acknowledged.version < seen.version:
             return  # somebody else has noticed meanwhile
         logger.error(
-            "stream %s went back from version %d to %d: the store lost acknowledged events",
+            "stream %s went back behind version %d, and is at %d now: the store lost acknowledged events",
             stream, seen.version, head.token.version,
         )  # fmt: skip
         self._metrics.rewinds.inc()
         self._drop(stream)
+        self._recent.pop(stream, None)
         self._known[stream] = Known(head.token, 0)
 
     def _unsaved(self, stream: str) -> int:
@@ -246,13 +286,16 @@ class HotCopies:
             blob = await asyncio.to_thread(pack, copy.token.chain, copy.learner)
             written = await self._store.write_checkpoint(stream, copy.token, blob)
         except ServiceError as error:
-            # Nothing is lost: the log still reaches back to the checkpoint before. The next commit tries again.
+            # Nothing is lost: the log still reaches back to the checkpoint before. What was written expires, so it is
+            # not written again with every commit.
+            known.tried, known.tried_seconds = copy.token.version, known.unsaved_seconds
             logger.warning("no checkpoint of stream %s at version %d: %s", stream, copy.token.version, error.detail)
             return
         finally:
             known.saving_seconds = time.perf_counter() - start
         known.checkpoint = copy.token.version
         known.unsaved_seconds -= unsaved
+        known.tried_seconds = 0.0
         if written:
             self._metrics.checkpoints.inc()
 
@@ -270,9 +313,9 @@ def config_of(head: Head) -> model.Config:
         raise Internal(f"the stream was written by another version of the service: {error}") from error
 
 
-def _replayed(learner: model.Learner, batches: list[log.Events]) -> model.Learner:
+def _replayed(learner: model.Learner, batches: list[log.Events], recent: Recent) -> model.Learner:
     learner = learner.copy()
     for events in batches:
-        learner.observe_many(events.Y, events.X, events.times)
+        recent.add(learner.observe_many(events.Y, events.X, events.times), events.Y)
     return learner
 

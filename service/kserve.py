@@ -182,7 +182,8 @@ async def _learn(
     """Learn events, and what was predicted before as tensors.
 
     Nothing is learnt unless every event fits the stream. An event that is refused after all, because the store went
-    away, is named by its number: those before it were learnt.
+    away, is named by its number: those before it were learnt. Where events of the stream wait for their labels, these
+    wait behind them, which the parameter `pending` says.
     """
     _only(inputs, ["y", *(["x"] if config.inputs else []), "time", "id"])
     rows = events(config, inputs, settings.max_batch)
@@ -197,7 +198,10 @@ async def _learn(
             detail = f"event {number} of {len(rows)}: {answer.detail}"
             raise type(answer)(detail, field=answer.field, retry_after=answer.retry_after)
         outcomes.append(pydantic_core.from_json(answer))
-    return {"model_version": str(outcomes[-1]["version"])}, {
+    head: dict[str, object] = {"model_version": str(outcomes[-1]["version"])}
+    if any(outcome.get("pending") for outcome in outcomes):
+        head["parameters"] = {"pending": True}
+    return head, {
         **{
             name: table([row(config, outcome[name]) for outcome in outcomes], config.outputs)
             for name in ("prediction", "lower", "upper")

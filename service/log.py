@@ -59,7 +59,8 @@ def decode(segment: bytes) -> Events:
     _, targets, inputs, count, first, _ = _HEADER.unpack_from(segment)
     if len(segment) != _HEADER.size + 8 * count * (1 + targets + inputs):
         raise DamagedLog("a segment of the log has the wrong length")
-    values = np.frombuffer(segment, dtype="<f8", offset=_HEADER.size)
+    # A copy: to the compiler, an array that is read-only or not aligned is another type, to be compiled for anew.
+    values = np.frombuffer(segment, dtype="<f8", offset=_HEADER.size).astype(np.float64, copy=True)
     times, Y, X = np.split(values, (count, count * (1 + targets)))
     return Events(first, times, Y.reshape(count, targets), X.reshape(count, inputs))
 

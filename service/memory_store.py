@@ -6,7 +6,24 @@ No method waits for anything, so in one event loop each of them is atomic.
 import time
 from dataclasses import dataclass, field, replace
 
-from service.store import Commit, CommitResult, Committed, Conflict, Duplicate, Head, Keep, Token
+from service.store import (
+    Commit,
+    CommitResult,
+    Committed,
+    Conflict,
+    Deferred,
+    DeferResult,
+    Duplicate,
+    Full,
+    Head,
+    Keep,
+    Kept,
+    Snapshot,
+    SnapshotResult,
+    Taken,
+    Token,
+    Waits,
+)
 
 
 @dataclass(slots=True)
@@ -15,6 +32,8 @@ class _Stream:
     log: dict[int, tuple[bytes, bytes]] = field(default_factory=dict)  # last version → (segment, chain after it)
     outcomes: dict[str, tuple[float, bytes]] = field(default_factory=dict)  # id → (when, record), oldest first
     checkpoints: dict[int, bytes] = field(default_factory=dict)
+    deferred: dict[str, bytes] = field(default_factory=dict)  # in order
+    snapshots: dict[str, tuple[Snapshot, bytes]] = field(default_factory=dict)  # the oldest first
 
 
 class MemoryStore:
@@ -57,8 +76,13 @@ class MemoryStore:
             return Conflict()
         if any(name in found.outcomes for name, _ in commit.outcomes):
             return Duplicate()
+        settled = len(commit.settled)
+        if tuple(found.deferred)[:settled] != commit.settled or (found.deferred and not settled):
+            return Waits()
         if found.head.token != commit.before:
             return Conflict()
+        for name in commit.settled:
+            del found.deferred[name]
         found.log[commit.after.version] = (commit.segment, commit.after.chain)
         now = time.monotonic()
         found.outcomes.update((name, (now, record)) for name, record in commit.outcomes)
@@ -69,6 +93,33 @@ class MemoryStore:
             del found.outcomes[name]
         found.head = replace(found.head, token=commit.after)
         return Committed()
+
+    async def defer(
+        self, stream: str, epoch: str, entries: tuple[tuple[str, bytes], ...], limit: int
+    ) -> DeferResult:
+        """See `Store.defer`."""
+        found = self._streams.get(stream)
+        if found is None or found.head.token.epoch != epoch:
+            return Conflict()
+        if any(name in found.deferred or name in found.outcomes for name, _ in entries):
+            return Duplicate()
+        if len(found.deferred) + len(entries) > limit:
+            return Full()
+        found.deferred.update(entries)
+        return Deferred()
+
+    async def deferred(self, stream: str) -> list[tuple[str, bytes]]:
+        """See `Store.deferred`."""
+        found = self._streams.get(stream)
+        return [] if found is None else list(found.deferred.items())
+
+    async def label(self, stream: str, event: str, before: bytes, after: bytes) -> bool:
+        """See `Store.label`."""
+        found = self._streams.get(stream)
+        if found is None or found.deferred.get(event) != before:
+            return False
+        found.deferred[event] = after
+        return True
 
     async def outcomes(self, stream: str, ids: list[str]) -> list[bytes | None]:
         """See `Store.outcomes`."""
@@ -103,6 +154,45 @@ class MemoryStore:
         found.head = replace(found.head, checkpoints=kept)
         if before and not self._keep.whole_log:
             found.log = {last: entry for last, entry in found.log.items() if last > before[0]}
+        return True
+
+    async def snapshot(self, stream: str, epoch: str, snapshot: Snapshot, blob: bytes, limit: int) -> SnapshotResult:
+        """See `Store.snapshot`."""
+        found = self._streams.get(stream)
+        if found is None or found.head.token.epoch != epoch:
+            return Conflict()
+        if snapshot.name in found.snapshots:
+            return Taken()
+        if len(found.snapshots) >= limit:
+            return Full()
+        found.snapshots[snapshot.name] = (snapshot, blob)
+        return Kept()
+
+    async def snapshots(self, stream: str) -> list[Snapshot]:
+        """See `Store.snapshots`."""
+        found = self._streams.get(stream)
+        kept = [] if found is None else [snapshot for snapshot, _ in found.snapshots.values()]
+        return sorted(kept, key=lambda snapshot: (snapshot.created, snapshot.name))
+
+    async def read_snapshot(self, stream: str, name: str) -> bytes | None:
+        """See `Store.read_snapshot`."""
+        found = self._streams.get(stream)
+        return None if found is None or name not in found.snapshots else found.snapshots[name][1]
+
+    async def drop_snapshot(self, stream: str, name: str) -> bool:
+        """See `Store.drop_snapshot`."""
+        found = self._streams.get(stream)
+        return found is not None and found.snapshots.pop(name, None) is not None
+
+    async def replace(
+        self, stream: str, epoch: str, start: Token, config: str, fingerprint: str, checkpoint: bytes
+    ) -> bool:
+        """See `Store.replace`."""
+        found = self._streams.get(stream)
+        if found is None or found.head.token.epoch != epoch:
+            return False
+        head = Head(start, config, fingerprint, (start.version,))
+        self._streams[stream] = _Stream(head, checkpoints={start.version: checkpoint}, snapshots=found.snapshots)
         return True
 
     async def read_checkpoint(self, stream: str, version: int) -> bytes | None:

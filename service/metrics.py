@@ -58,6 +58,14 @@ class Metrics:
         self.duplicates = Counter(
             "nobacktrack_duplicates", "Events answered with the stored outcome of their id.", ["stream"], registry=r
         )
+        self.deferred = Counter(
+            "nobacktrack_deferred_events", "Events answered by their prediction, to be learnt with their label.",
+            ["stream"], registry=r,
+        )
+        self.expired = Counter(
+            "nobacktrack_expired_events", "Deferred events whose label did not come in time; learnt as missing.",
+            ["stream"], registry=r,
+        )
         self.conflicts = Counter(
             "nobacktrack_conflicts", "Commits refused because another replica was first; they are done again.",
             registry=r,

@@ -1,11 +1,12 @@
 """Bytes to wire types. What cannot be read becomes an error that says where and why, and never repeats the bytes."""
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pydantic_core
 from pydantic import BaseModel, ValidationError
 
 from service.errors import BadEvent, BadRequest
+from service.schemas import Event, Label
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -13,23 +14,41 @@ MANY = 16
 """A body with more errors than this is not of this shape at all; building each of them would cost more than reading."""
 
 
+BARE: Any = {"include_url": False, "include_context": False, "include_input": False}
+"""What pydantic may say of an error: nothing that was sent."""
+
+
+def parse_message(body: bytes) -> Event | Label:
+    """An event, or the label of one where the object has a `label`. Raises as `parse` does."""
+    try:
+        return Event.model_validate_json(body)
+    except ValidationError as error:
+        if any(one["loc"] == ("label",) for one in error.errors(**BARE)):
+            return parse(Label, body)
+        raise _translated(Event, error) from None
+
+
 def parse(schema: type[M], body: bytes) -> M:
     """One JSON object. Raises BadRequest for what is not JSON, BadEvent for what is not of this shape."""
     try:
         return schema.model_validate_json(body)
     except ValidationError as error:
-        if error.error_count() > MANY:
-            known = ", ".join(schema.model_fields)
-            raise BadEvent(f"the object has many fields that are not known; the fields are {known}") from None
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        if first["type"] == "json_invalid":
-            raise BadRequest("the body is not valid JSON in UTF-8 with finite numbers") from None
-        # Only names that are ours are repeated: a path may hold keys that were sent.
-        field = first["loc"][0] if first["loc"] and first["loc"][0] in schema.model_fields else None
-        why = first["msg"][:1].lower() + first["msg"][1:]
-        if field is None:
-            raise BadEvent(why) from None
-        raise BadEvent(f"{field}: {why}", field=str(field)) from None
+        raise _translated(schema, error) from None
+
+
+def _translated(schema: type[BaseModel], error: ValidationError) -> BadRequest:
+    if error.error_count() > MANY:
+        known = ", ".join(schema.model_fields)
+        return BadEvent(f"the object has many fields that are not known; the fields are {known}")
+    first = error.errors(**BARE)[0]
+    if first["type"] == "json_invalid":
+        return BadRequest("the body is not valid JSON in UTF-8 with finite numbers")
+    # Only names that are ours are repeated: a path may hold keys that were sent.
+    field = first["loc"][0] if first["loc"] and first["loc"][0] in schema.model_fields else None
+    why = first["msg"][:1].lower() + first["msg"][1:]
+    if field is None:
+        return BadEvent(why)
+    return BadEvent(f"{field}: {why}", field=str(field))
 
 
 def parse_object(body: bytes) -> dict[str, object]:

@@ -35,23 +35,34 @@ class Patience:
         self._asked = asyncio.get_running_loop().time()
 
     def failed(self) -> None:
-        """It has failed; the clock runs."""
+        """It has failed; the clock runs. Raises TimeoutError where the deadline has passed unnoticed (`_set`)."""
+        if self._bound.expired():
+            raise TimeoutError
         if self._bound.when() is None:
             now = asyncio.get_running_loop().time()
-            self._bound.reschedule(max(self._asked, now - self._command) + self._limit)
+            self._set(max(self._asked, now - self._command) + self._limit)
 
     def answered(self) -> None:
         """It has taken a write, or said why not; the clock is reset."""
-        self._bound.reschedule(None)
+        self._set(None)
 
     @contextlib.contextmanager
     def standing(self) -> Iterator[None]:
         """The clock stands still; afterwards the store is asked again."""
         due = self._bound.when()
-        self._bound.reschedule(None)
+        self._set(None)
         self.ask()
         began = self._asked
         yield
         self.ask()
         if due is not None:
-            self._bound.reschedule(due + self._asked - began)
+            self._set(due + self._asked - began)
+
+    def _set(self, when: float | None) -> None:
+        """Move the deadline, unless it has passed: then the waiting ends, or has ended without this task's notice.
+
+        (asyncio.wait_for of Python 3.11, in which redis-py sends, swallows a cancellation that comes in the moment when
+        the command has been sent.)
+        """
+        if not self._bound.expired():
+            self._bound.reschedule(when)

@@ -25,11 +25,19 @@ from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError, RedisClusterException, RedisError
 from redis.maint_notifications import MaintNotificationsConfig
+
+from service.redis_errors import translated
 
 SENTINEL_PORT, NODE_PORT = 26379, 6379
 SENTINEL_SHARE = 0.25
 """Of a command's time, what one Sentinel may take to answer: the next one is asked then."""
+
+
+def key(stream: str, part: str) -> str:
+    """Where a part of a stream is: the hash tag keeps all of them on one shard."""
+    return f"nbt:{{{stream}}}:{part}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +111,20 @@ def _connection(timeout: float) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A script that the server runs, known to it by its hash."""
+
+    text: str
+    sha: str
+
+    @classmethod
+    def load(cls, name: str) -> Self:
+        """The one in `<name>.lua` beside this file."""
+        text = Path(__file__).with_name(f"{name}.lua").read_text(encoding="utf-8")
+        return cls(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
 class Lane:
     """A client, and how many commands may be under way on it at once; more wait their turn within their time.
 
@@ -131,13 +153,27 @@ class Lane:
             self.redis = cast("Redis", self._cluster)
 
     async def answer(self, reply: Awaitable[Any]) -> Any:
-        """The reply to a command, once it is its turn. Raises TimeoutError, and what the client raises."""
+        """The reply to a command, once it is its turn: the only place where the client is awaited.
+
+        Raises NoScriptError, and everything else as a ServiceError.
+        """
         try:
             async with asyncio.timeout(self._timeout), self._turn:
                 return await reply
+        except NoScriptError:
+            raise
+        except (RedisError, RedisClusterException, OSError) as error:
+            raise translated(error, self._timeout) from error
         finally:
             if asyncio.iscoroutine(reply):
                 reply.close()  # nothing, but where its turn did not come
+
+    async def run(self, script: Script, keys: list[str], *arguments: bytes | str | int) -> Any:
+        """One round trip, or two when the server does not know the script (new, restarted, failed over)."""
+        try:
+            return await self.answer(self.redis.evalsha(script.sha, len(keys), *keys, *arguments))
+        except NoScriptError:  # so nothing ran
+            return await self.answer(self.redis.eval(script.text, len(keys), *keys, *arguments))
 
     def owner(self, key: str) -> Redis:
         """A client of the one server that has `key`, for commands that must go over one connection.
@@ -158,17 +194,3 @@ class Lane:
             await client.aclose()
         if self._sentinel is not None:
             await self._sentinel.aclose()
-
-
-@dataclass(frozen=True, slots=True)
-class Script:
-    """A script that the server runs, known to it by its hash."""
-
-    text: str
-    sha: str
-
-    @classmethod
-    def load(cls, name: str) -> Self:
-        """The one in `<name>.lua` beside this file."""
-        text = Path(__file__).with_name(f"{name}.lua").read_text(encoding="utf-8")
-        return cls(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())

@@ -1,5 +1,6 @@
 """The shapes of what comes in and goes out, on HTTP, NDJSON and the WebSocket alike."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, TypeAlias
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, FiniteFloat
@@ -33,10 +34,30 @@ class Event(Wire):
     """Makes the event safe to send again: it is learnt once and answered the same."""
     time: AwareDatetime | None = Field(default=None, examples=["2026-01-01T00:00:00Z"])
     """When it was, with an offset from UTC."""
-    y: Targets = Field(examples=[{"load": 41.5}])
-    """Each target of the stream; null where the measurement is missing. A stream with an alphabet takes symbols."""
+    y: Targets | None = Field(default=None, examples=[{"load": 41.5}])
+    """Each target of the stream; null where the measurement is missing. A stream with an alphabet takes symbols.
+    Without `y` the event, which needs an `id` then, is predicted now and waits for its label."""
     x: Channels | None = Field(default=None, examples=[{"promo": 1}])
     """Each input of the stream."""
+
+    @property
+    def values(self) -> Mapping[str, Value | str]:
+        """`y`, or nothing."""
+        return self.y or {}
+
+
+class Truth(Wire):
+    """The label of an event that was sent without one."""
+
+    y: Targets = Field(examples=[{"load": 41.5}])
+    """Each target of the stream, as in an event."""
+
+
+class Label(Truth):
+    """The same as a message of its own, among events."""
+
+    label: EventId
+    """Id of the event."""
 
 
 class Outcome(Wire):
@@ -59,7 +80,8 @@ class Outcome(Wire):
     """From 0 to 1: how unusual the error is among recent ones."""
     next: dict[str, Said] | None
     """Forecast of the next `y`; null for a stream with inputs, whose future it does not know."""
-    pending: bool = False  # true where the event came without `y`: predicted, and not learnt yet
+    pending: bool = False
+    """Whether the event is not learnt yet: it waits for its label, or behind one that does."""
 
 
 class ForecastRequest(Wire):
@@ -85,6 +107,21 @@ class Forecast(Wire):
     """Whether the store did not answer: newer events than `version` may have been learnt elsewhere."""
 
 
+class RecentStatus(Wire):
+    """How the stream was predicted lately: means over the newest events that this replica has learnt or replayed."""
+
+    events: int
+    """How many; at most 1000."""
+    loss: float | None
+    baseline_loss: float | None
+    skill: float | None
+    """1 - √(loss/baseline_loss): 0 is persistence, 1 is perfect."""
+    coverage: float | None
+    """Share of the measurements inside their 90 % interval."""
+    drift: bool
+    """Whether the newest losses are clearly above those before."""
+
+
 class StreamStatus(Wire):
     """A stream as it is now."""
 
@@ -100,6 +137,58 @@ class StreamStatus(Wire):
     """Recurrent parameters."""
     state_bytes: int
     """Size of the complete state."""
+    pending: int
+    """Events that wait for their labels, or behind one that does."""
+    checkpoint: int
+    """Version of the newest checkpoint; what came later is in the log."""
+    recent: RecentStatus
+
+
+class SnapshotRequest(Wire):
+    """A learner to keep."""
+
+    name: StreamName | None = None
+    """By default `v<version>`."""
+
+
+class SnapshotStatus(Wire):
+    """A learner that is kept under a name."""
+
+    name: str
+    version: int
+    """Events that it has learnt."""
+    created: float
+    """Seconds since the epoch."""
+
+
+class SnapshotList(Wire):
+    """The snapshots of a stream, the oldest first."""
+
+    snapshots: list[SnapshotStatus]
+
+
+class CloneRequest(Wire):
+    """A stream to make from another."""
+
+    name: StreamName
+    config: dict[str, Any] = Field(default={}, examples=[{"learning_rate": 0.003}])
+    """Settings that differ."""
+
+
+class Diagnostics(Wire):
+    """The learner's gradient of its newest event beside the exact one (see model.diagnose)."""
+
+    version: int
+    events: int
+    """Newest events that were read for it."""
+    samples: int
+    """Draws of the signs."""
+    bias_z: float | None
+    """About 1 for an unbiased estimate; null for one that is biased and has no noise."""
+    squared_error: float
+    """Relative to the exact gradient's square."""
+    cosine: float
+    """Mean cosine of the angle to the exact gradient."""
 
 
 class StreamHead(Wire):
@@ -118,6 +207,8 @@ class StreamList(Wire):
     """Their names."""
     heads: list[StreamHead] | None = None
     """The same streams with a little more, where that was asked for."""
+    next: str | None = None
+    """Where there are more: `after` of the next page."""
 
 
 class Problem(BaseModel):

@@ -47,7 +47,7 @@ class Scores:
     def add(self, event: Event, outcome: Outcome) -> None:
         """Take the next event and its outcome."""
         for name, score in self.targets.items():
-            actual, last = number(event.y.get(name)), self._last.get(name)
+            actual, last = number(event.values.get(name)), self._last.get(name)
             prediction = number(outcome.prediction.get(name))
             if actual is None:
                 continue

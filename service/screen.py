@@ -57,7 +57,7 @@ def _targets(history: History) -> Table:
     table = _table("target", "actual", "predicted", "error", "next", "ratio")
     event, outcome = history.event, history.outcome
     for name, unit in UNITS.items():
-        actual = None if event is None else number(event.y.get(name))
+        actual = None if event is None else number(event.values.get(name))
         predicted = None if outcome is None else number(outcome.prediction.get(name))
         following = None if outcome is None or outcome.next is None else number(outcome.next.get(name))
         table.add_row(

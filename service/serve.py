@@ -17,6 +17,7 @@ from service.embedded import EmbeddedError, EmbeddedServer
 from service.errors import ServiceError
 from service.failure import Failure
 from service.listen import url_of
+from service.live import Live
 from service.settings import Settings
 from service.store import Store
 
@@ -75,7 +76,7 @@ async def _serve(
             if parent is not None:
                 parent.sendall(f"{url}\n".encode())
 
-        server = uvicorn.Server(_uvicorn_config(app, settings))
+        server = Server(_uvicorn_config(app, settings), app.state.streams.live)
         if parent is not None:
             _follow(parent, server)
         stack.callback(asyncio.create_task(_when_ready(app, server, announce)).cancel)
@@ -103,6 +104,19 @@ async def _kept(own: EmbeddedServer | None, server: uvicorn.Server) -> AsyncIter
         await asyncio.wait([keeper])
     if not keeper.cancelled() and (error := keeper.exception()) is not None:
         raise Failure(str(error)) from error
+
+
+class Server(uvicorn.Server):
+    """uvicorn's, which first lets go those who watch a stream: their requests have no end of their own."""
+
+    def __init__(self, config: uvicorn.Config, live: Live) -> None:
+        super().__init__(config)
+        self._live = live
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End every connection in order."""
+        self._live.close()
+        await super().shutdown(sockets)
 
 
 def _uvicorn_config(app: FastAPI, settings: Settings) -> uvicorn.Config:

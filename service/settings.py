@@ -45,6 +45,14 @@ class Settings(BaseSettings):
     """Events of one commit."""
     max_queue: Positive = 4096
     """Events of one stream that may wait."""
+    max_snapshots: Positive = 10
+    """Snapshots of one stream."""
+    max_watchers: Positive = 1000
+    """Connections that may watch streams live, in all."""
+    max_pending: Positive = 1000
+    """Events of one stream that may wait for their labels;"""
+    pending_ttl: Seconds = 86_400.0
+    """and for how long, in seconds: after that they are learnt as events whose measurement is missing."""
     max_horizon: Positive = 1000
     """Steps of one forecast."""
     max_streams: Positive = 10_000

@@ -1,7 +1,8 @@
 """What the service asks of a store: one page, two implementations, one contract test for both.
 
 A stream in a store is its head, its log (the events since the older of two checkpoints, in segments), its
-checkpoints and the outcomes of the events that carried an id. Only `commit` moves the head forward.
+checkpoints, the outcomes of the events that carried an id, and the events that are deferred because their labels are
+still to come. Only `commit` moves the head forward; while events are deferred, only with the first of them.
 
 Errors: every method raises `Unavailable` when the store does not answer in time or refuses for now (what happened
 is then unknown), and `StoreFull` when it has no room (nothing happened).
@@ -65,6 +66,8 @@ class Commit:
     """The events, encoded by `service.log`."""
     outcomes: tuple[tuple[str, bytes], ...]
     """(id, record) of the events that carried one; no id twice."""
+    settled: tuple[str, ...] = ()
+    """Ids of the deferred events with which it begins: those that were deferred first, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,44 @@ class Duplicate:
     """At least one of the ids has an outcome already; nothing changed. Comes before a conflict."""
 
 
-CommitResult: TypeAlias = Committed | Conflict | Duplicate
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """Events are deferred that the commit does not begin with; nothing changed. Comes before a conflict."""
+
+
+@dataclass(frozen=True, slots=True)
+class Full:
+    """More events would be deferred than may be; nothing changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """The events wait, in order, behind those that waited already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The name is taken; nothing changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The snapshot is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A learner that is kept under a name."""
+
+    name: str
+    version: int
+    created: float
+    """Seconds since the epoch."""
+
+
+CommitResult: TypeAlias = Committed | Conflict | Duplicate | Waits
+DeferResult: TypeAlias = Deferred | Conflict | Duplicate | Full
+SnapshotResult: TypeAlias = Kept | Conflict | Taken | Full
 
 
 class Store(Protocol):
@@ -113,6 +153,20 @@ class Store(Protocol):
         Outcomes beyond what is kept are forgotten, the oldest first.
         """
 
+    async def defer(
+        self, stream: str, epoch: str, entries: tuple[tuple[str, bytes], ...], limit: int
+    ) -> DeferResult:
+        """Let events (id, record) wait for their labels: all or nothing, at most `limit` of a stream.
+
+        Duplicate when an id waits already or has an outcome, Conflict when the stream is of another epoch.
+        """
+
+    async def deferred(self, stream: str) -> list[tuple[str, bytes]]:
+        """The events that wait, (id, record), in order."""
+
+    async def label(self, stream: str, event: str, before: bytes, after: bytes) -> bool:
+        """Put `after` in the place of the record `before` of a deferred event; False where that is not its record."""
+
     async def outcomes(self, stream: str, ids: list[str]) -> list[bytes | None]:
         """The record of each id, None where there is none."""
 
@@ -134,6 +188,29 @@ class Store(Protocol):
         The log behind the older of the two is trimmed, unless all of it is kept. False, and nothing to be read
         afterwards, when the stream is of another epoch, gone, has a checkpoint as new, was never at this token, or the
         version is 0.
+        """
+
+    async def snapshot(self, stream: str, epoch: str, snapshot: Snapshot, blob: bytes, limit: int) -> SnapshotResult:
+        """Keep a learner under a name until the stream is deleted; Taken where the name is, Full at `limit` of them.
+
+        Conflict when the stream is of another epoch.
+        """
+
+    async def snapshots(self, stream: str) -> list[Snapshot]:
+        """Those that are kept, the oldest first."""
+
+    async def read_snapshot(self, stream: str, name: str) -> bytes | None:
+        """The bytes written under that name, or None."""
+
+    async def drop_snapshot(self, stream: str, name: str) -> bool:
+        """Remove one; False when there was none."""
+
+    async def replace(
+        self, stream: str, epoch: str, start: Token, config: str, fingerprint: str, checkpoint: bytes
+    ) -> bool:
+        """Let the stream of `epoch` begin anew at `start`, with this checkpoint: all or nothing.
+
+        Its log, its outcomes and what is deferred are gone; its snapshots stay. False when it is of another epoch.
         """
 
     async def read_checkpoint(self, stream: str, version: int) -> bytes | None:

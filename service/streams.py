@@ -5,17 +5,30 @@ stream's queue; `service.batches` takes them from there.
 """
 
 import asyncio
+import dataclasses
 import json
 import secrets
 from collections.abc import Sequence
 
 import model
-from service.batches import Answer, Batches, Shape, Stream, Waiting, refuse
+from service.batches import Batches
 from service.errors import BadConfig, BadEvent, OtherConfig, TooLarge, TooMany, Unavailable, UnknownStream
 from service.hot import HotCopies, config_of
 from service.kernels import Kernels
+from service.lifecycle import Lifecycle
+from service.live import Live
 from service.metrics import Metrics
-from service.schemas import Event, Forecast, ForecastRequest, Step, StreamHead, StreamStatus
+from service.queues import Answer, Shape, Stream, Waiting, refuse
+from service.schemas import (
+    Event,
+    Forecast,
+    ForecastRequest,
+    Label,
+    RecentStatus,
+    Step,
+    StreamHead,
+    StreamStatus,
+)
 from service.settings import Settings
 from service.store import Store, Token
 from service.wire import arrival, future, steps
@@ -32,7 +45,9 @@ class Streams:
         self._store = store
         self._kernels = kernels
         self._hot = HotCopies(settings, store, metrics, kernels)
-        self._batches = Batches(settings, store, self._hot, metrics)
+        self.live = Live(store, self._hot, settings.max_watchers)
+        self._batches = Batches(settings, store, self._hot, self.live, metrics)
+        self.lifecycle = Lifecycle(settings, store, self._hot)
         self._streams: dict[str, Stream] = {}
         self._closing = False
 
@@ -71,6 +86,9 @@ class Streams:
             digest=await asyncio.to_thread(learner.digest),
             parameters=learner.config.parameters,
             state_bytes=copy.nbytes,
+            pending=len(await self._store.deferred(name)),
+            checkpoint=self._hot.checkpoint(name),
+            recent=RecentStatus.model_validate(dataclasses.asdict(self._hot.recent(name).summary())),
         )
 
     async def config(self, name: str) -> model.Config:
@@ -81,9 +99,9 @@ class Streams:
         """Every stream of the store, sorted."""
         return await self._store.names()
 
-    async def heads(self) -> list[StreamHead]:
-        """The same with what a head says; no learner is loaded."""
-        heads = [(name, await self._store.head(name)) for name in await self._store.names()]
+    async def heads(self, names: Sequence[str]) -> list[StreamHead]:
+        """What the heads of these streams say; no learner is loaded."""
+        heads = [(name, await self._store.head(name)) for name in names]
         return [
             StreamHead(name=name, version=head.token.version, targets=json.loads(head.config)["targets"])
             for name, head in heads
@@ -138,8 +156,8 @@ class Streams:
             stream = self._streams.setdefault(name, Stream(name, Shape.of(copy)))
         return stream
 
-    async def submit(self, name: str, events: Sequence[Event]) -> list[asyncio.Future[Answer]]:
-        """Put events into the queue, in order; a promise each. An event that is refused does not stop the rest.
+    async def submit(self, name: str, events: Sequence[Event | Label]) -> list[asyncio.Future[Answer]]:
+        """Put events and labels into the queue, in order; a promise each. One that is refused does not stop the rest.
 
         Every promise is kept: when the event is durable, or refused. Raises UnknownStream, TooMany when too many wait
         already, with nothing taken, and Unavailable when the store does not answer or the service is shutting down.
@@ -155,7 +173,7 @@ class Streams:
         self._batches.put(stream, [one for one in read if isinstance(one, Waiting)])
         return [one.answer if isinstance(one, Waiting) else _kept(one) for one in read]
 
-    async def observe(self, name: str, events: Sequence[Event]) -> list[Answer]:
+    async def observe(self, name: str, events: Sequence[Event | Label]) -> list[Answer]:
         """Learn events in order; one answer each, in the same order. Raises as `submit` does."""
         return list(await asyncio.gather(*await self.submit(name, events)))
 
@@ -195,7 +213,7 @@ class Streams:
         return True
 
 
-def _read(shape: Shape, event: Event) -> Waiting | BadEvent:
+def _read(shape: Shape, event: Event | Label) -> Waiting | BadEvent:
     try:
         return Waiting(event, shape, arrival(shape.config, event), asyncio.get_running_loop().create_future())
     except BadEvent as error:

@@ -11,11 +11,11 @@ import numpy.typing as npt
 
 from model import LARGEST, Config, Forecast, Outcomes
 from service.errors import BadEvent
-from service.schemas import Event, ForecastRequest, Said
+from service.schemas import Event, ForecastRequest, Label, Said
 
 Float64 = npt.NDArray[np.float64]
 
-FINGERPRINT = 8
+FINGERPRINT = 16
 """Bytes of `Arrival.fingerprint`, which precede the outcome in a record of the store."""
 
 
@@ -32,19 +32,35 @@ class Arrival:
     """One number an input."""
 
     def fingerprint(self) -> bytes:
-        """Bytes that tell this event from another with the same id."""
-        numbers = np.array([self.time, *self.y, *self.x]).tobytes()
-        return hashlib.blake2b(numbers, digest_size=FINGERPRINT).digest()
+        """Bytes that tell this event from another with the same id: first those of what it came with, then of y."""
+        return _print((self.time, *self.x)) + self.label()
+
+    def label(self) -> bytes:
+        """The part that is about y."""
+        return _print(self.y)
 
 
-def arrival(config: Config, event: Event) -> Arrival:
-    """The event as the stream's learner reads it. Raises BadEvent."""
+def arrival(config: Config, event: Event | Label) -> Arrival:
+    """The event as the stream's learner reads it, or what a label says of one. Raises BadEvent."""
+    if isinstance(event, Label):
+        return Arrival(event.label, math.nan, targets(config, event.y), ())
+    if event.y is None and event.id is None:
+        raise BadEvent("y is missing; an event whose label comes later needs an id to be labelled by", field="y")
     return Arrival(
         id=event.id,
         time=math.nan if event.time is None else event.time.timestamp(),
-        y=channels("y", config.targets, event.y if config.alphabet is None else indices(config.alphabet, event.y)),
+        y=(math.nan,) * len(config.targets) if event.y is None else targets(config, event.y),
         x=channels("x", config.inputs, event.x or {}),
     )
+
+
+def targets(config: Config, y: Mapping[str, float | str | None]) -> tuple[float, ...]:
+    """One number a target. Raises BadEvent."""
+    return channels("y", config.targets, y if config.alphabet is None else indices(config.alphabet, y))
+
+
+def _print(numbers: tuple[float, ...]) -> bytes:
+    return hashlib.blake2b(np.array(numbers).tobytes(), digest_size=FINGERPRINT // 2).digest()
 
 
 def indices(alphabet: Sequence[str], values: Mapping[str, float | str | None]) -> dict[str, float | str | None]:

@@ -10,11 +10,11 @@ import re
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from service.api import encode
-from service.batches import Answer
 from service.errors import BadRequest, NotFound, ServiceError, Unavailable
 from service.metrics import Metrics
-from service.parsing import parse
-from service.schemas import STREAM_NAME, Event
+from service.parsing import parse_message
+from service.queues import Answer
+from service.schemas import STREAM_NAME
 from service.streams import Streams
 
 IN_FLIGHT = 256
@@ -25,7 +25,7 @@ router = APIRouter()
 
 @router.websocket("/v1/streams/{stream}/ws")
 async def observe(socket: WebSocket, stream: str) -> None:
-    """Each text message an event; each answer an outcome or a problem object."""
+    """Each text message an event, or the label of one; each answer an outcome or a problem object."""
     state = socket.app.state
     streams: Streams = state.streams
     metrics: Metrics = state.metrics
@@ -68,7 +68,7 @@ async def _read(
             text = message.get("text")
             if text is None:
                 raise BadRequest("send text messages, one JSON object each")
-            [promise] = await streams.submit(stream, [parse(Event, text.encode("utf-8", "surrogatepass"))])
+            [promise] = await streams.submit(stream, [parse_message(text.encode("utf-8", "surrogatepass"))])
         except ServiceError as error:
             promise = asyncio.get_running_loop().create_future()
             promise.set_result(error)

@@ -122,10 +122,10 @@ def expected_scores(client: Client, path: Path) -> dict[str, Any]:
     assert len(outcomes) == len(events)
     scores: dict[str, Any] = {}
     for name in ("sine", "cosine"):
-        known = [t for t, event in enumerate(events) if event.y[name] is not None]
+        known = [t for t, event in enumerate(events) if event.values[name] is not None]
         pairs = list(itertools.pairwise(known))
-        squares = [(outcomes[t].prediction[name] - events[t].y[name]) ** 2 for _, t in pairs]  # type: ignore[operator]
-        baseline = [(events[last].y[name] - events[t].y[name]) ** 2 for last, t in pairs]  # type: ignore[operator]
+        squares = [(outcomes[t].prediction[name] - events[t].values[name]) ** 2 for _, t in pairs]  # type: ignore[operator]
+        baseline = [(events[last].values[name] - events[t].values[name]) ** 2 for last, t in pairs]  # type: ignore[operator]
         scores[name] = {
             "scored": len(pairs),
             "rmse": pytest.approx(math.sqrt(math.fsum(squares) / len(pairs))),

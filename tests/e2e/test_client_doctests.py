@@ -10,7 +10,7 @@ from service import client, client_async
 from service.client import Client
 from tests.e2e.processes import RunningService
 
-NEEDS = {"predict": "/v1/streams/{stream}/events/{id}/label", "watch": "/v1/streams/{stream}/live"}
+NEEDS = {"predict": "/v1/streams/{stream}/events/{event}/label", "watch": "/v1/streams/{stream}/live"}
 """Examples of what a service may lack, and the route that it needs."""
 
 FINDER = doctest.DocTestFinder(exclude_empty=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
+import model
 from service.embedded import EmbeddedServer
 from service.memory_store import MemoryStore
 from service.redis_store import RedisStore
@@ -17,6 +18,12 @@ from service.store import Keep, Store
 def anyio_backend() -> str:
     """The event loop of `pytest.mark.anyio`."""
     return "asyncio"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _kernels() -> None:
+    """Compiled before a test that has a deadline needs them."""
+    model.warm_up(("float32",))
 
 
 @pytest.fixture(scope="session")

@@ -201,6 +201,15 @@ async def test_ids_make_it_safe_to_send_again(load: httpx.AsyncClient) -> None:
     assert await digest(load) == after
 
 
+async def test_events_behind_one_that_waits_for_its_label(load: httpx.AsyncClient) -> None:
+    await load.post("/v1/streams/load/events", json={"id": "late"})
+    answer = await infer(load, "load", GOOD, parameters={"learn": True})
+    assert answer.json()["parameters"] == {"pending": True}
+    assert outputs(answer)["version"].tolist() == [5]
+    await load.put("/v1/streams/load/events/late/label", json={"y": {"a": 1.0, "b": 2.0}})
+    assert (await load.get("/v1/streams/load")).json()["version"] == 7
+
+
 async def test_symbols(http: httpx.AsyncClient) -> None:
     learner = model.Learner(model.Config(targets=("s",), alphabet=("a", "ü"), units=4))
     await http.put("/v1/streams/word", json=learner.config.to_dict())

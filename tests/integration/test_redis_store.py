@@ -9,11 +9,11 @@ import time
 import pytest
 from redis.asyncio import Redis
 
-from service import redis_client
-from service import redis_store as module
+from service import redis_checkpoints, redis_client
 from service.embedded import EmbeddedServer
 from service.errors import Internal, ServiceError, StoreFull, Unavailable
-from service.redis_store import CHUNK, CONNECTIONS, RedisStore
+from service.redis_checkpoints import CHUNK
+from service.redis_store import CONNECTIONS, RedisStore
 from service.store import Committed, Conflict, Duplicate, Token
 from tests.integration.commits import created, following, grown, record
 
@@ -160,12 +160,11 @@ async def test_chunks_of_a_writer_that_died_expire(
     redis: Redis, redis_store: RedisStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token = await grown(redis_store, await created(redis_store))
-    monkeypatch.setattr(module, "UNCLAIMED_SECONDS", 1)
+    monkeypatch.setattr(redis_checkpoints, "UNCLAIMED_SECONDS", 1)
     broken = RedisStore("unix:///nowhere", timeout=1)
-    broken._bulk, nowhere = redis_store._bulk, broken._bulk
+    broken._chunks = redis_store._chunks
     with pytest.raises(Unavailable):  # writes the chunks, then dies: its scripts go nowhere
         await broken.write_checkpoint("s", token, b"state")
-    broken._bulk = nowhere
     await broken.close()
     [key] = await _keys(redis, "*:ck:*")
     assert 0 <= await redis.ttl(key) <= 1

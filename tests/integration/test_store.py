@@ -6,7 +6,21 @@ from dataclasses import replace
 import pytest
 
 from service import log
-from service.store import Committed, Conflict, Duplicate, Head, Keep, Store, Token
+from service.store import (
+    Committed,
+    Conflict,
+    Deferred,
+    Duplicate,
+    Full,
+    Head,
+    Keep,
+    Kept,
+    Snapshot,
+    Store,
+    Taken,
+    Token,
+    Waits,
+)
 from tests.integration.commits import created, following, grown, record
 
 pytestmark = pytest.mark.anyio
@@ -184,6 +198,58 @@ async def test_what_is_committed_is_confirmed_where_nothing_is_waited_for(store:
     await store.confirm("nothing")
 
 
+async def test_deferred_events_wait_in_order(store: Store) -> None:
+    token = await created(store)
+    assert await store.deferred("s") == []
+    assert await store.defer("s", token.epoch, (("b", b"\x00one"), ("a", b"two")), 3) == Deferred()
+    assert await store.defer("s", token.epoch, (("c", b"three"), ("d", b"four")), 3) == Full()
+    assert await store.defer("s", token.epoch, (("c", b"three"),), 3) == Deferred()
+    for known in ("a", "b"):
+        assert await store.defer("s", token.epoch, (("e", b""), (known, b"")), 10) == Duplicate()
+    assert await store.defer("s", "another", (("e", b""),), 10) == Conflict()
+    assert await store.defer("nothing", token.epoch, (("e", b""),), 10) == Conflict()
+    assert await store.deferred("s") == [("b", b"\x00one"), ("a", b"two"), ("c", b"three")]
+    head = await store.head("s")
+    assert head is not None
+    assert head.token == token
+
+
+async def test_a_label_replaces_the_record_that_was_read(store: Store) -> None:
+    token = await created(store)
+    await store.defer("s", token.epoch, (("a", b"one"), ("b", b"two")), 3)
+    assert await store.label("s", "b", b"two", b"two and a label")
+    assert not await store.label("s", "b", b"two", b"another label")
+    assert not await store.label("s", "x", b"", b"a label")
+    assert not await store.label("nothing", "a", b"one", b"a label")
+    assert await store.deferred("s") == [("a", b"one"), ("b", b"two and a label")]
+
+
+async def test_nothing_is_learnt_before_what_was_deferred_earlier(store: Store) -> None:
+    token = await created(store)
+    await store.defer("s", token.epoch, (("a", b"one"), ("b", b"two"), ("c", b"three")), 3)
+    late = following(token, 1, ids=("z",))
+    assert await store.commit("s", late) == Waits()
+    for wrong in (("b",), ("a", "c"), ("a", "b", "c", "d")):
+        assert await store.commit("s", replace(following(token, len(wrong), ids=wrong), settled=wrong)) == Waits()
+    first = replace(following(token, 2, ids=("a", "b")), settled=("a", "b"))
+    stale = replace(first, before=replace(token, version=5))
+    assert await store.commit("s", stale) == Conflict()
+    assert len(await store.deferred("s")) == 3
+    assert await store.commit("s", first) == Committed()
+    assert await store.deferred("s") == [("c", b"three")]
+    assert await store.commit("s", first) == Duplicate()
+    assert await store.outcomes("s", ["a", "b", "c"]) == [record("a"), record("b"), None]
+    # The last of them, and what came after it, in one commit.
+    rest = replace(following(first.after, 2, ids=("c", "z")), settled=("c",))
+    assert await store.commit("s", rest) == Committed()
+    assert await store.deferred("s") == []
+    assert await store.commit("s", following(rest.after)) == Committed()
+    await store.defer("s", token.epoch, (("y", b""),), 3)
+    await store.delete("s")
+    await created(store)
+    assert await store.deferred("s") == []
+
+
 async def test_segments_after_a_version_include_the_one_it_is_inside_of(store: Store) -> None:
     token = await created(store)
     commits = []
@@ -251,6 +317,45 @@ async def test_a_checkpoint_of_another_history_is_refused(store: Store) -> None:
     assert not await store.write_checkpoint("nothing", token, b"wrong")
     assert await store.head("nothing") is None
     assert await store.write_checkpoint("s", token, b"right")
+
+
+async def test_snapshots_are_kept_by_name(store: Store) -> None:
+    token = await grown(store, await created(store), 2)
+    one, two = Snapshot("one", 2, 1.5), Snapshot("two", 1, 2.5)
+    assert await store.snapshot("s", token.epoch, two, b"\x00two", 2) == Kept()
+    assert await store.snapshot("s", token.epoch, one, bytes(300_000), 2) == Kept()
+    assert await store.snapshot("s", token.epoch, replace(one, version=9), b"", 3) == Taken()
+    assert await store.snapshot("s", token.epoch, replace(one, name="three"), b"", 2) == Full()
+    assert await store.snapshot("s", "another", replace(one, name="three"), b"", 9) == Conflict()
+    assert await store.snapshots("s") == [one, two]
+    assert await store.read_snapshot("s", "one") == bytes(300_000)
+    assert await store.read_snapshot("s", "none") is None
+    assert await store.drop_snapshot("s", "two")
+    assert not await store.drop_snapshot("s", "two")
+    assert await store.snapshots("s") == [one]
+    await store.delete("s")
+    await created(store)
+    assert await store.snapshots("s") == []
+
+
+async def test_a_stream_may_begin_anew_with_another_learner(store: Store) -> None:
+    old = await grown(store, await created(store), 5)
+    await store.write_checkpoint("s", old, b"old")
+    last = following(old, 1, ids=("a",))
+    await store.commit("s", last)
+    await store.defer("s", old.epoch, (("b", b"waits"),), 9)
+    await store.snapshot("s", old.epoch, Snapshot("kept", 5, 1.0), b"kept", 9)
+    start = replace(old, version=3, epoch="new", chain=bytes(32))
+    assert not await store.replace("s", "another", start, "{}", "print", b"")
+    assert await store.replace("s", old.epoch, start, '{"a": 1}', "other", b"learner")
+    assert await store.head("s") == Head(start, '{"a": 1}', "other", (3,))
+    assert await store.read_checkpoint("s", 3) == b"learner"
+    assert (await store.segments("s", 0), await store.deferred("s"), await store.recorded("s")) == ([], [], [])
+    assert await store.commit("s", following(last.after)) == Conflict()
+    assert await store.read_snapshot("s", "kept") == b"kept"
+    token = await grown(store, start, 2)
+    assert await store.write_checkpoint("s", token, b"newer")
+    assert not await store.replace("s", old.epoch, start, "{}", "print", b"")
 
 
 @pytest.mark.parametrize("size", [0, 1, 256 * 1024, 256 * 1024 + 1, 1_000_000])

@@ -421,7 +421,7 @@ async def test_a_large_learner_is_copied_in_a_thread(store: FaultyStore, monkeyp
         return copy(self)
 
     monkeypatch.setattr(model.Learner, "copy", seen)
-    monkeypatch.setattr("service.batches.INLINE_BYTES", 1)
+    monkeypatch.setattr("service.learning.INLINE_BYTES", 1)
     streams = service(store)
     await streams.create("s", CONFIG)
     for value in range(5):

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from service.client import AsyncClient, Client
+from service.schemas import RecentStatus, StreamStatus
 
 OPTIONS = frozenset({"retries", "deadline", "key"})
 """Of a client, not of a method."""
@@ -130,6 +131,15 @@ def outcome(version: int, **fields: object) -> dict[str, object]:
         "id": None, "version": version, "prediction": values, "lower": values, "upper": values, "loss": 0.25,
         "baseline_loss": None, "anomaly": 0.5, "next": None, **fields,
     }  # fmt: skip
+
+
+def stream_status(version: int, config: dict[str, Any]) -> dict[str, Any]:
+    """The status of a stream as the service writes it; from the schema, so that a new field is noticed here."""
+    recent = RecentStatus(events=0, loss=None, baseline_loss=None, skill=None, coverage=None, drift=False)
+    return StreamStatus(
+        name="", version=version, config=config, fingerprint="", digest="", parameters=1, state_bytes=1, pending=0,
+        checkpoint=0, recent=recent,
+    ).model_dump()  # fmt: skip
 
 
 def refusal(status: int, **fields: object) -> dict[str, object]:

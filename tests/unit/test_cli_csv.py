@@ -34,7 +34,7 @@ def test_rows_become_events_with_their_lines(write: Write) -> None:
 
 def test_empty_cells_and_nan_are_missing(write: Write) -> None:
     path = write("a,b\n,1\n  ,2\nNaN,3\n0,4\n")
-    assert [row.event.y["a"] for row in csv_events.read(path, ["a"])] == [None, None, None, 0.0]
+    assert [row.event.values["a"] for row in csv_events.read(path, ["a"])] == [None, None, None, 0.0]
 
 
 def test_without_inputs_and_time_an_event_has_none(write: Write) -> None:

@@ -13,6 +13,7 @@ from service.demo import PATIENCE_SECONDS, feed, mean_update_seconds
 from service.failure import Failure
 from service.history import History
 from service.machine import UNITS
+from tests.unit.faces_of_the_client import stream_status
 
 
 class Service:
@@ -35,9 +36,7 @@ class Service:
                 return self._learn(json.loads(request.content))
         if self.targets is None:
             return problem(404)
-        texts = dict.fromkeys(("name", "fingerprint", "digest"), "")
-        config = {"targets": self.targets}
-        return httpx.Response(200, json=texts | {"version": 40, "config": config, "parameters": 1, "state_bytes": 1})
+        return httpx.Response(200, json=stream_status(40, {"targets": self.targets}))
 
     def _learn(self, event: dict[str, object]) -> httpx.Response:
         self.events.append(event)

@@ -212,6 +212,23 @@ def test_predict_and_label(face: Face) -> None:
     assert said.bodies() == [{"y": {"a": None}}] * 2
 
 
+def test_lists_are_read_to_the_last_page(face: Face) -> None:
+    asked: list[str] = []
+
+    def service(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.query.decode())
+        number = len(asked)
+        heads = [{"name": f"s{number}", "version": number, "targets": ["y"]}]
+        more = {"next": f"s{number}"} if number < 3 else {}
+        return httpx.Response(200, json={"streams": [f"s{number}"], "heads": heads, **more})
+
+    assert face(service, "streams") == ["s1", "s2", "s3"]
+    assert asked == ["", "after=s1", "after=s2"]
+    asked.clear()
+    assert [head.version for head in face(service, "heads")] == [1, 2, 3]
+    assert asked == ["detail=true", "detail=true&after=s1", "detail=true&after=s2"]
+
+
 def test_both_clients_have_the_same_methods() -> None:
     def signatures(kind: type) -> dict[str, list[str]]:
         return {

@@ -1,0 +1,103 @@
+"""Learning a batch on a copy of the hot learner, and making it durable: a commit, and what follows from it."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+import model
+from service import log
+from service.hot import HotCopies, HotCopy
+from service.live import Live
+from service.metrics import Metrics
+from service.queues import Stream
+from service.store import Commit, CommitResult, Committed, Store, Token
+from service.wire import Arrival
+
+INLINE_SECONDS = 0.002
+"""A batch that takes longer than this learns in a thread, so that other streams go on;"""
+INLINE_BYTES = 1024 * 1024
+"""and so does one whose learner is larger, as copying it takes long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """A batch that was learnt, and the commit that is to make it durable."""
+
+    commit: Commit
+    copy: HotCopy
+    answers: list[bytes]
+    outcomes: model.Outcomes
+    Y: npt.NDArray[np.float64]
+    """(T, q) targets."""
+    seconds: float
+
+
+class Learning:
+    """Learns and commits batches of one process."""
+
+    def __init__(self, store: Store, hot: HotCopies, live: Live, metrics: Metrics) -> None:
+        self._store = store
+        self._hot = hot
+        self._live = live
+        self._metrics = metrics
+
+    async def learn(
+        self, stream: Stream, hot: HotCopy, arrivals: Sequence[Arrival], settled: tuple[str, ...] = ()
+    ) -> Learnt:
+        """Learn events that fit the stream; nothing is durable yet. `settled`: ids of those that were deferred."""
+        writer = stream.shape.writer  # while the batch learns, the stream may be created anew with another
+        events = log.Events(
+            first=hot.token.version + 1,
+            times=np.array([arrival.time for arrival in arrivals]),
+            Y=np.array([arrival.y for arrival in arrivals]),
+            X=np.array([arrival.x for arrival in arrivals]).reshape(len(arrivals), -1),
+        )
+        learner, outcomes, seconds = await observed(stream, hot, events)
+        mean = seconds / len(arrivals)
+        stream.event_seconds = mean if stream.event_seconds is None else 0.9 * stream.event_seconds + 0.1 * mean
+        segment = log.encode(events, secrets.randbits(64))
+        after = Token(learner.version, hot.token.epoch, log.link(hot.token.chain, segment))
+        answers = writer.write([arrival.id for arrival in arrivals], outcomes)
+        records = tuple(
+            (arrival.id, arrival.fingerprint() + answer)
+            for arrival, answer in zip(arrivals, answers, strict=True)
+            if arrival.id is not None
+        )
+        copy = replace(hot, learner=learner, token=after)
+        return Learnt(Commit(hot.token, after, segment, records, settled), copy, answers, outcomes, events.Y, seconds)
+
+    async def commit(self, stream: Stream, learnt: Learnt) -> CommitResult:
+        """Make a batch durable; once it is, the hot copy and the metrics know of it."""
+        with self._metrics.commit_seconds.time():
+            result = await self._store.commit(stream.name, learnt.commit)
+        if isinstance(result, Committed):
+            self._hot.put(stream.name, learnt.copy, learnt.seconds)
+            self.landed(stream, learnt)
+        return result
+
+    def landed(self, stream: Stream, learnt: Learnt) -> None:
+        """A batch is durable."""
+        self._metrics.learnt(stream.name, learnt.outcomes, learnt.seconds)
+        self._hot.recent(stream.name).add(learnt.outcomes, learnt.Y)
+        self._live.show(stream.name, learnt.copy, learnt.answers)
+
+
+async def observed(stream: Stream, hot: HotCopy, events: log.Events) -> tuple[model.Learner, model.Outcomes, float]:
+    """A copy of the hot learner that has learnt the events, what it said, and the seconds that learning took."""
+    seconds = stream.event_seconds
+    expected = None if seconds is None else len(events.times) * seconds
+    if expected is not None and expected < INLINE_SECONDS and hot.nbytes <= INLINE_BYTES:
+        return _observed(hot.learner, events)
+    return await asyncio.to_thread(_observed, hot.learner, events)
+
+
+def _observed(hot: model.Learner, events: log.Events) -> tuple[model.Learner, model.Outcomes, float]:
+    learner = hot.copy()
+    start = time.perf_counter()
+    outcomes = learner.observe_many(events.Y, events.X, events.times)
+    return learner, outcomes, time.perf_counter() - start

@@ -1,0 +1,208 @@
+"""Outcomes as they happen, for any number of watchers of a stream, on whichever replica they are.
+
+What this process learns is shown at once. What other replicas learn is in the log: the feed looks for it and lets its
+own learner read it, which gives the same outcomes to the bit (but not the ids of the events, which the log does not
+have). So there is no subscription that could be lost, and a watcher that comes back is shown what it missed in the same
+way. A feed holds the newest outcomes once, for all its watchers; it ends with the last of them.
+"""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+
+import model
+from service import log
+from service.checkpoint import unpack
+from service.errors import ServiceError, TooMany
+from service.hot import HotCopies, HotCopy
+from service.store import Store, Token
+from service.wire import OutcomeWriter
+
+RING = 2048
+"""Outcomes that a feed holds."""
+LOOK_SECONDS = 0.25
+"""Between two looks for what other replicas have learnt."""
+CATCH_UP = 20_000
+"""Events that are replayed at most for a watcher that comes back; beyond, it is told of the gap."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One outcome; or a gap, where `outcome` is None: what lies before `version` cannot be shown any more."""
+
+    version: int
+    outcome: bytes | None
+
+
+@dataclass(slots=True)
+class Feed:
+    """The newest outcomes of one stream."""
+
+    copy: HotCopy
+    """The learner after the last of them."""
+    writer: OutcomeWriter
+    ring: deque[Shown] = field(default_factory=lambda: deque(maxlen=RING))
+    watchers: int = 0
+    moved: asyncio.Event = field(default_factory=asyncio.Event)
+    task: asyncio.Task[None] | None = None
+
+    def show(self, copy: HotCopy, outcomes: list[bytes]) -> None:
+        """Outcomes up to the version of `copy`."""
+        first = copy.token.version - len(outcomes) + 1
+        if copy.token.epoch != self.copy.token.epoch or first != self.copy.token.version + 1:
+            return  # not the next: the feed finds it in the log
+        self.copy = copy
+        self.ring.extend(Shown(first + i, outcome) for i, outcome in enumerate(outcomes))
+        self.wake()
+
+    def restart(self, copy: HotCopy) -> None:
+        """The stream is another one now, or has gone where the feed cannot follow."""
+        self.copy, self.writer = copy, OutcomeWriter(copy.learner.config)
+        self.ring.clear()
+        self.ring.append(Shown(copy.token.version, None))
+        self.wake()
+
+    def wake(self) -> None:
+        """Tell every watcher."""
+        self.moved.set()
+        self.moved = asyncio.Event()
+
+
+class Live:
+    """The feeds of this process."""
+
+    def __init__(self, store: Store, hot: HotCopies, most: int) -> None:
+        self._store = store
+        self._hot = hot
+        self._most = most
+        self._feeds: dict[str, Feed] = {}
+        self._closing = asyncio.Event()
+
+    def show(self, stream: str, copy: HotCopy, outcomes: list[bytes]) -> None:
+        """What this process has learnt and made durable."""
+        if (feed := self._feeds.get(stream)) is not None:
+            feed.show(copy, outcomes)
+
+    def close(self) -> None:
+        """Let every watcher go."""
+        self._closing.set()
+        for feed in self._feeds.values():
+            feed.wake()
+
+    async def watch(self, stream: str, after: int | None, idle: float) -> AsyncIterator[Shown | None]:
+        """Outcomes from now on, or from version `after` on; None whenever nothing came for `idle` seconds.
+
+        Raises UnknownStream, and TooMany for more watchers than there may be, before anything is shown.
+        """
+        if sum(feed.watchers for feed in self._feeds.values()) >= self._most:
+            raise TooMany(f"{self._most} watchers are connected already", retry_after=10)
+        await self._hot.get(stream)
+        return self._shown(stream, after, idle)
+
+    async def _shown(self, stream: str, after: int | None, idle: float) -> AsyncIterator[Shown | None]:
+        feed = await self._open(stream)
+        try:
+            position = feed.copy.token.version if after is None else after
+            while not self._closing.is_set():
+                moved, found = feed.moved, await self._since(stream, feed, position)
+                for one in found:
+                    yield one
+                    position = one.version
+                if found:
+                    continue
+                try:
+                    await asyncio.wait_for(moved.wait(), idle)
+                except TimeoutError:
+                    yield None
+        finally:
+            feed.watchers -= 1
+            if feed.watchers == 0 and feed.task is not None:
+                feed.task.cancel()
+                self._feeds.pop(stream, None)
+
+    async def _open(self, stream: str) -> Feed:
+        feed = self._feeds.get(stream)
+        if feed is None:
+            copy = await self._hot.refresh(stream)
+            feed = self._feeds.setdefault(stream, Feed(copy, OutcomeWriter(copy.learner.config)))
+        feed.watchers += 1
+        if feed.task is None:
+            feed.task = asyncio.create_task(self._look(stream, feed))
+        return feed
+
+    async def _since(self, stream: str, feed: Feed, position: int) -> list[Shown]:
+        """What comes after a version, of what the feed can show now."""
+        newest = feed.copy.token.version
+        if position > newest:
+            return [Shown(newest, None)]  # of a history that is no more
+        oldest = feed.ring[0].version if feed.ring else newest + 1
+        if position + 1 >= oldest or (feed.ring and feed.ring[0].outcome is None):
+            return [one for one in feed.ring if one.version > position]
+        past = await self._past(stream, feed, position, oldest - 1)
+        return past or [Shown(oldest - 1, None)]
+
+    async def _past(self, stream: str, feed: Feed, after: int, until: int) -> list[Shown]:
+        """Outcomes that were shown before, from the log; none where it does not reach back."""
+        copy = await self._before(stream, feed, after)
+        if copy is None or until - copy.token.version > CATCH_UP:
+            return []
+        try:
+            read = await self._read(stream, feed, copy, until)
+        except ServiceError:
+            return []
+        return [] if read is None else [one for one in read[1] if one.version > after]
+
+    async def _before(self, stream: str, feed: Feed, version: int) -> HotCopy | None:
+        """A learner at or before a version, with which the log can be read."""
+        head = await self._store.head(stream)
+        if head is None or head.token.epoch != feed.copy.token.epoch:
+            return None
+        for kept in head.checkpoints:
+            if kept <= version:
+                with contextlib.suppress(model.DamagedState, model.OtherFormat):
+                    chain, learner = unpack(await self._store.read_checkpoint(stream, kept) or b"")
+                    return HotCopy(learner, Token(kept, head.token.epoch, chain), learner.nbytes)
+        segments = await self._store.segments(stream, 0)
+        if segments and log.bounds(segments[0])[0] == 1:
+            learner = model.Learner(feed.copy.learner.config)
+            return HotCopy(learner, Token.first(head.token.epoch), learner.nbytes)
+        return None
+
+    async def _read(
+        self, stream: str, feed: Feed, copy: HotCopy, until: int | None = None
+    ) -> tuple[HotCopy, list[Shown]] | None:
+        """The learner after the log's segments behind `copy`, and their outcomes; None where they do not follow it."""
+        token, learner, shown = copy.token, copy.learner, []
+        for segment in await self._store.segments(stream, token.version):
+            events = log.decode(segment)
+            if until is not None and token.version >= until:
+                break
+            if events.first != token.version + 1:
+                return None
+            learner = learner.copy()
+            outcomes = await asyncio.to_thread(learner.observe_many, events.Y, events.X, events.times)
+            answers = feed.writer.write([None] * len(events.times), outcomes)
+            shown += [Shown(events.first + i, answer) for i, answer in enumerate(answers)]
+            token = Token(events.last, token.epoch, log.link(token.chain, segment))
+        return replace(copy, learner=learner, token=token), shown
+
+    async def _look(self, stream: str, feed: Feed) -> None:
+        """Find what other replicas have learnt, while anybody watches."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            try:
+                head = await self._store.head(stream)
+                if head is None or head.token == feed.copy.token:
+                    continue
+                start = feed.copy
+                read = await self._read(stream, feed, start) if head.token.epoch == start.token.epoch else None
+                if feed.copy is not start:
+                    continue  # this process has learnt meanwhile
+                if read is not None and len(read[1]) and read[0].token.version >= head.token.version:
+                    feed.show(read[0], [one.outcome or b"" for one in read[1]])
+                elif head.token.version <= start.token.version or read is None:
+                    feed.restart(await self._hot.refresh(stream))
+            except (ServiceError, log.DamagedLog):
+                continue  # the store is away; what it holds is there afterwards

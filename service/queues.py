@@ -1,0 +1,98 @@
+"""What waits for a stream in this process: the events as they came, and the promises of their answers."""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Self, TypeAlias
+
+import model
+from service.errors import BadEvent, ServiceError
+from service.hot import HotCopy
+from service.schemas import Event, Label
+from service.wire import FINGERPRINT, Arrival, OutcomeWriter, arrival
+
+Answer: TypeAlias = bytes | ServiceError
+"""An outcome as JSON, or why there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How the events of a stream are read and its outcomes written, until it is deleted and created anew."""
+
+    epoch: str
+    config: model.Config
+    writer: OutcomeWriter
+
+    @classmethod
+    def of(cls, copy: HotCopy) -> Self:
+        """That of a learner."""
+        config = copy.learner.config
+        return cls(copy.token.epoch, config, OutcomeWriter(config))
+
+
+@dataclass(slots=True)
+class Waiting:
+    """An event in the queue and the promise of its answer."""
+
+    event: Event | Label
+    shape: Shape
+    arrival: Arrival
+    """The event as `shape` reads it."""
+    answer: asyncio.Future[Answer]
+
+    @property
+    def id(self) -> str | None:
+        """Of the event, or of the one that a label is for."""
+        return self.arrival.id
+
+    @property
+    def late(self) -> bool:
+        """Whether it is a label, or waits for one."""
+        return isinstance(self.event, Label) or self.event.y is None
+
+    def repeats(self, fingerprint: bytes) -> bool:
+        """Whether a known event of this id is the same: in all that this one says of it."""
+        mine, half = self.arrival.fingerprint(), FINGERPRINT // 2
+        if isinstance(self.event, Label):
+            return fingerprint[half:FINGERPRINT] == mine[half:]
+        return fingerprint[: half if self.late else FINGERPRINT] == mine[: half if self.late else FINGERPRINT]
+
+    def keep(self, answer: Answer) -> None:
+        """Keep the promise, unless nobody waits any more."""
+        if not self.answer.done():
+            self.answer.set_result(answer)
+
+    def fits(self, shape: Shape) -> bool:
+        """Whether the event can still be learnt; it is read again where the stream is another one by now."""
+        if not self.answer.done() and self.shape is not shape:
+            try:
+                self.shape, self.arrival = shape, arrival(shape.config, self.event)
+            except BadEvent as error:
+                self.keep(error)
+        return not self.answer.done()
+
+
+@dataclass(slots=True)
+class Stream:
+    """What this process holds of a stream beside the hot copy."""
+
+    name: str
+    shape: Shape
+    queue: deque[Waiting] = field(default_factory=deque)
+    worker: asyncio.Task[None] | None = None
+    event_seconds: float | None = None
+    """Running mean of the time that learning one event takes; None before the first."""
+
+    deferring: bool = False
+    """Whether events wait for their labels, as far as this process knows: all that come later wait behind them."""
+
+    def become(self, copy: HotCopy) -> None:
+        """Go on as the stream of this name that there is now."""
+        self.shape, self.event_seconds, self.deferring = Shape.of(copy), None, False
+
+
+def refuse(waiting: Iterable[Waiting], error: ServiceError) -> None:
+    """Answer all of them with an error: none of them will be learnt, unless its commit is on its way already."""
+    for one in waiting:
+        one.keep(error)

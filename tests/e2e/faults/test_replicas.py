@@ -1,0 +1,50 @@
+"""SIGKILL of replicas under load: what they acknowledged is in the store, and what they did not is learnt once."""
+
+import random
+from pathlib import Path
+
+from tests.e2e.faults.results import record
+from tests.e2e.faults.scale import REPLICA_KILLS
+from tests.load import Load, Verdict, metric, verdict
+from tests.servers import Replicas, Server
+
+REPLICAS = 3
+STREAMS = [f"s{i}" for i in range(10)]
+BETWEEN = 30
+"""Events that are acknowledged between two kills, at least."""
+
+
+def test_replicas_are_killed_under_load(tmp_path: Path) -> None:
+    chance = random.Random(1)
+    with (
+        Server(tmp_path / "store") as server,
+        # Checkpoints often: kills hit writers of checkpoints too, and who comes back starts from one.
+        Replicas(tmp_path, server.url, REPLICAS, checkpoint_every=50, outcomes_kept=10**6) as replicas,
+    ):
+        load = Load(replicas.urls, STREAMS, lanes=2, twice=0.2, pause=0.05)
+        load.create()
+        load.start()
+        for _ in range(REPLICA_KILLS):
+            load.wait_for(BETWEEN)
+            victim = chance.randrange(REPLICAS)
+            replicas.kill(victim)
+            load.wait_for(BETWEEN)
+            replicas.start(victim)
+        load.wait_for(BETWEEN)
+        load.finish()
+        found = verdict(load, server.url)
+        assert found == Verdict(load.total, 0, 0)
+        repeated = load.repeat(50)
+        assert verdict(load, server.url) == found, "a repeated id was learnt again"
+        broken = load.refusals[0]
+        assert broken >= REPLICA_KILLS, "the kills met no request"
+        assert any(metric(url, "nobacktrack_checkpoints_total") for url in replicas.urls)
+        assert "Traceback" not in replicas.logs()
+    record(
+        f"{REPLICA_KILLS} times SIGKILL of one of {REPLICAS} replicas",
+        "0 acknowledged lost; 0 learnt twice; the same id, the same bytes; digests = offline replay",
+        f"{load.total:,} events on {len(STREAMS)} streams, {load.repeated:,} sent twice at the same time: "
+        f"{found.lost} lost, {found.twice} twice; {broken:,} requests got no answer; {repeated} ids repeated "
+        "at the end answered as before",
+        "replicas_are_killed",
+    )

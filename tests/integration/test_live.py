@@ -1,0 +1,165 @@
+"""Watching a stream: what happens is shown, once, in order, on whichever replica, and again to who comes back."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from itertools import islice
+
+import pytest
+
+from service.errors import TooMany, UnknownStream
+from service.live import RING, Shown
+from service.memory_store import MemoryStore
+from service.redis_store import RedisStore
+from service.schemas import Outcome
+from service.store import Store
+from tests.integration.learners import CONFIG, Process, oracle
+
+pytestmark = pytest.mark.anyio
+
+IDLE = 5.0
+
+
+async def take(shown: AsyncIterator[Shown | None], count: int) -> list[Shown]:
+    """The next so many, of which none is a pause."""
+    found: list[Shown] = []
+    async with asyncio.timeout(20):
+        while len(found) < count:
+            one = await anext(shown)
+            assert one is not None
+            found.append(one)
+    return found
+
+
+async def watch(process: Process, after: int | None = None, stream: str = "s") -> AsyncIterator[Shown | None]:
+    """A watcher that has begun: its feed is open."""
+    return await process.streams.live.watch(stream, after, IDLE)
+
+
+def without_id(outcome: bytes) -> Outcome:
+    """What is the same on every replica."""
+    return Outcome.model_validate_json(outcome).model_copy(update={"id": None})
+
+
+@pytest.fixture(params=["memory", "redis"])
+def store_of(request: pytest.FixtureRequest, redis_store: RedisStore) -> Callable[[], Store]:
+    """A new store in memory, or the one on the real server."""
+    return MemoryStore if request.param == "memory" else lambda: redis_store
+
+
+async def test_a_watcher_sees_what_is_learnt_here_byte_for_byte(store_of: Callable[[], Store]) -> None:
+    process = Process(store_of())
+    await process.streams.create("s", CONFIG)
+    await process.learn(1, 5)
+    shown = await watch(process, after=5)
+    first = asyncio.ensure_future(anext(shown))
+    await asyncio.sleep(0)
+    learnt = await process.learn(6, 30)
+    begun = await first
+    assert begun is not None
+    assert [begun, *await take(shown, 24)] == [Shown(6 + i, one) for i, one in enumerate(learnt)]
+    await shown.aclose()  # type: ignore[attr-defined]
+    await process.streams.close()
+
+
+async def test_a_watcher_on_another_replica_sees_the_same(store_of: Callable[[], Store]) -> None:
+    store = store_of()
+    writer, reader = Process(store), Process(store)
+    await writer.streams.create("s", CONFIG)
+    learnt = await writer.learn(1, 3)
+    shown = await watch(reader, after=0)
+    assert [one.version for one in await take(shown, 3)] == [1, 2, 3]
+    learnt += await writer.learn(4, 40)
+    seen = await take(shown, 37)
+    assert [one.version for one in seen] == list(range(4, 41))
+    assert [without_id(one.outcome or b"") for one in seen] == [without_id(one) for one in learnt[3:]]
+    # In turns, from both.
+    learnt += await reader.learn(41, 45)
+    learnt += await writer.learn(46, 50)
+    seen = await take(shown, 10)
+    assert [without_id(one.outcome or b"") for one in seen] == [without_id(one) for one in learnt[40:]]
+    await shown.aclose()  # type: ignore[attr-defined]
+    assert (await reader.streams.status("s")).digest == oracle(50)
+
+
+async def test_who_comes_back_is_shown_what_was_missed(store_of: Callable[[], Store]) -> None:
+    process = Process(store_of(), checkpoint_every=20, max_batch=10)
+    await process.streams.create("s", CONFIG)
+    learnt: list[bytes] = []
+    for first in range(1, 60, 10):
+        learnt += await process.learn(first, first + 9)
+    await process.streams.close()
+    again = Process(process.streams._store)
+    head = await again.streams._store.head("s")
+    assert head is not None
+    older = head.checkpoints[-1]
+    for after in (older, older + 1, 59):
+        shown = await watch(again, after=after)
+        seen = await take(shown, 60 - after)
+        assert [one.version for one in seen] == list(range(after + 1, 61))
+        assert [without_id(one.outcome or b"") for one in seen] == [without_id(one) for one in learnt[after:]]
+        await shown.aclose()  # type: ignore[attr-defined]
+    # The log does not reach back behind the older checkpoint: the gap is told, and it goes on from there.
+    shown = await watch(again, after=1)
+    [gap] = await take(shown, 1)
+    assert gap == Shown(60, None)
+    await shown.aclose()  # type: ignore[attr-defined]
+    # Beyond the newest: of a history that is no more.
+    shown = await watch(again, after=99)
+    assert await take(shown, 1) == [Shown(60, None)]
+    await shown.aclose()  # type: ignore[attr-defined]
+
+
+async def test_a_watcher_that_falls_behind_the_ring_is_served_from_the_log() -> None:
+    process = Process(MemoryStore(), checkpoint_every=10**6)
+    await process.streams.create("s", CONFIG)
+    shown = await watch(process, after=0)
+    waiting = asyncio.ensure_future(anext(shown))
+    await asyncio.sleep(0)
+    last = RING + 500
+    learnt: list[bytes] = []
+    for first in range(1, last, 500):
+        learnt += await process.learn(first, min(first + 499, last))
+    begun = await waiting
+    assert begun is not None
+    seen = [begun, *await take(shown, last - 1)]
+    assert [one.version for one in seen] == list(range(1, last + 1))
+    for one, outcome in islice(zip(seen, learnt, strict=True), 0, None, 97):
+        assert without_id(one.outcome or b"") == without_id(outcome)
+    await shown.aclose()  # type: ignore[attr-defined]
+
+
+async def test_a_stream_that_is_made_anew_is_told_as_a_gap() -> None:
+    store = MemoryStore()
+    process, other = Process(store), Process(store)
+    await process.streams.create("s", CONFIG)
+    await process.learn(1, 3)
+    shown = await watch(process, after=3)
+    waiting = asyncio.ensure_future(anext(shown))
+    await asyncio.sleep(0)
+    await other.streams.delete("s")
+    await other.streams.create("s", CONFIG)
+    await other.learn(1, 2)
+    assert await asyncio.wait_for(waiting, 10) == Shown(2, None)
+    await shown.aclose()  # type: ignore[attr-defined]
+
+
+async def test_watchers_are_bounded_and_leave_nothing_behind() -> None:
+    process = Process(MemoryStore(), max_watchers=2)
+    await process.streams.create("s", CONFIG)
+    with pytest.raises(UnknownStream):
+        await watch(process, stream="nothing")
+    both = [await watch(process), await watch(process)]
+    waiting = [asyncio.ensure_future(anext(one)) for one in both]
+    await asyncio.sleep(0.01)
+    with pytest.raises(TooMany):
+        await watch(process)
+    await process.learn(1, 1)
+    assert [one.version for one in await asyncio.gather(*waiting) if one is not None] == [1, 1]
+    for one in both:
+        await one.aclose()  # type: ignore[attr-defined]
+    assert process.streams.live._feeds == {}
+    again = await watch(process)
+    waiting = [asyncio.ensure_future(anext(again, None))]
+    await asyncio.sleep(0.01)
+    process.streams.live.close()
+    assert await asyncio.gather(*waiting) == [None]

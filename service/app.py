@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 
-from service import api, api_lifecycle, auth, sse, ws
+from service import api, api_lifecycle, auth, kserve, sse, ws
 from service.admission import Admission
 from service.auth import Auth
 from service.body_time import BodyTime
@@ -68,6 +68,7 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
     app.include_router(api_lifecycle.router)
     app.include_router(sse.router)
     app.include_router(ws.router)
+    app.include_router(kserve.router)
     _add_probes(app, store, metrics, kernels)
     _add_errors(app, metrics)
     _add_guards(app, settings, metrics, keyring)

@@ -69,6 +69,17 @@ RULES: dict[tuple[str, str], Need] = {
     # The stream that it makes is looked at there.
     ("POST", "/v1/streams/{stream}/clone"): ADMIN,
     ("WEBSOCKET", "/v1/streams/{stream}/ws"): WRITE,
+    ("GET", "/v2"): OPEN,
+    ("GET", "/v2/"): OPEN,
+    ("GET", "/v2/health/live"): OPEN,
+    ("GET", "/v2/health/ready"): OPEN,
+    ("GET", "/v2/models/{stream}"): READ,
+    ("GET", "/v2/models/{stream}/versions/{version}"): READ,
+    ("GET", "/v2/models/{stream}/ready"): READ,
+    ("GET", "/v2/models/{stream}/versions/{version}/ready"): READ,
+    # Learning, which the body asks for, needs more: looked at there.
+    ("POST", "/v2/models/{stream}/infer"): READ,
+    ("POST", "/v2/models/{stream}/versions/{version}/infer"): READ,
 }
 """(method, address): what it needs. HEAD is as GET."""
 

@@ -97,10 +97,10 @@ def demo_(
             service = local.LocalService(settings.data_dir, port=settings.port)
             with _waiting(console, "starting the service; the first time it compiles the kernels"):
                 stack.enter_context(service)
-            client = stack.enter_context(Client(service.url, key=_key()))
+            client = stack.enter_context(Client(service.url, key=_key(), retries=0))
             demo.run(client, console, interval=interval, log_every=log_every, check=service.check)
         else:
-            client = stack.enter_context(Client(url, key=_key()))
+            client = stack.enter_context(Client(url, key=_key(), retries=0))
             with _waiting(console, f"waiting for {url}"):
                 local.wait_until_ready(client)
             demo.run(client, console, interval=interval, log_every=log_every, check=lambda: None)

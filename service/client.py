@@ -1,96 +1,92 @@
-"""A typed client: `Client` for HTTP, `connect` for the WebSocket of one stream.
+"""Typed clients: `Client` and `AsyncClient` for HTTP, `connect` for the WebSocket of one stream.
 
     with Client("http://127.0.0.1:8000") as client:
         client.create("taxi", targets=["rides"])
         print(client.observe("taxi", {"rides": 10844}).next)
 
-What it raises:
+A client asks again by itself where that is safe: after no answer, half an answer, or a refusal that passes (408, 429,
+502, 503, 504). It waits a little longer each time, at least as long as the service says, and gives up after `retries`
+attempts more or when `deadline` seconds have passed. An event is repeated under its id, so that it is learnt once; one
+without an id gets one. `retries=0` asks once.
 
-    ClientError
-    ├── ApiError      the service said no: `problem` has what it said
-    └── Unreachable   no answer, half an answer, or one that is not of this service
+What they raise is ClientError: ApiError, the service said no; Unreachable, it said nothing that makes sense. Both are
+raised after the last attempt. In the examples below, which the tests run, `URL` is a service and `client` a
+`Client(URL)`.
 """
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from datetime import datetime
-from http import HTTPStatus
 from types import TracebackType
-from typing import Annotated, Any, Self, TypeAlias, TypeVar
-from urllib.parse import quote
+from typing import Any, Self, TypeVar
 
 import httpx
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
-from websockets.asyncio.client import ClientConnection
-from websockets.asyncio.client import connect as open_websocket
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
-from service.schemas import (
-    Event,
-    Forecast,
-    ForecastRequest,
-    Outcome,
-    Problem,
-    StreamHead,
-    StreamList,
-    StreamStatus,
-    Value,
-)  # fmt: skip
+from service import client_calls as calls
+from service.client_async import AsyncClient
+from service.client_bulk import CHUNK_BYTES, CHUNK_EVENTS, Bulk
+from service.client_calls import Answer, Call
+from service.client_errors import ApiError, ClientError, Unreachable
+from service.client_exchange import Exchange
+from service.client_retry import Policy
+from service.client_watch import Watch
+from service.client_websocket import Connection, connect
+from service.schemas import Event, Forecast, Outcome, StreamHead, StreamList, StreamStatus, Value
+
+__all__ = [
+    "CHUNK_BYTES",
+    "CHUNK_EVENTS",
+    "DEFAULT_URL",
+    "Answer",
+    "ApiError",
+    "AsyncClient",
+    "Client",
+    "ClientError",
+    "Connection",
+    "Unreachable",
+    "connect",
+]
 
 DEFAULT_URL = "http://127.0.0.1:8000"
-CHUNK_EVENTS = 1000
-CHUNK_BYTES = 64 * 1024
-"""Bounds of one NDJSON request. It is sent whole before the answer is read, so it has to fit into the buffers on the
-way: a service whose answers nobody reads yet stops reading."""
 
-Answer: TypeAlias = Outcome | Problem
-"""What comes back for one event of many."""
-
-_ANSWER: TypeAdapter[Answer] = TypeAdapter(Annotated[Outcome | Problem, Field(union_mode="left_to_right")])
-_Model = TypeVar("_Model", bound=BaseModel)
-
-
-class ClientError(Exception):
-    """The base of everything that this module raises."""
-
-
-class Unreachable(ClientError):
-    """The service gave no answer, or none that makes sense; what it did is unknown."""
-
-
-class ApiError(ClientError):
-    """The service refused: `problem` is its answer."""
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(f"{problem.title}: {problem.detail}")
-        self.problem = problem
-
-    @property
-    def status(self) -> int:
-        """The HTTP status."""
-        return self.problem.status
-
-    @property
-    def retry_after(self) -> float | None:
-        """Seconds after which it makes sense to come again, where the service said so."""
-        return (self.problem.model_extra or {}).get("retry_after")
+T = TypeVar("T")
 
 
 class Client:
-    """A connection to a running service. Close it, or use it in a `with` statement."""
+    """A connection to a running service. Close it, or use it in a `with` statement.
+
+    >>> with Client(URL) as client:
+    ...     status = client.create("orders", targets=["count"], units=8)
+    ...     outcomes = [client.observe("orders", {"count": count}) for count in (12, 15, 11)]
+    >>> [outcome.version for outcome in outcomes]
+    [1, 2, 3]
+    """
 
     def __init__(
-        self, url: str = DEFAULT_URL, *, key: str | None = None, timeout: float = 10.0,
+        self,
+        url: str = DEFAULT_URL,
+        *,
+        timeout: float = 10.0,
+        key: str | None = None,
+        retries: int = 5,
+        deadline: float = 15.0,
         transport: httpx.BaseTransport | None = None,
-    ) -> None:  # fmt: skip
-        """`timeout` in seconds is for each step of a request: connecting, sending, waiting for the next bytes."""
+    ) -> None:
+        """`timeout` in seconds is for each step of a request: connecting, sending, waiting for the next bytes.
+
+        `key` is shown as a bearer token. `retries` and `deadline` are for each thing that is asked for; where an answer
+        comes in pieces, for each piece. Raises Unreachable for what is no URL, ValueError for what is no key.
+        """
         self.url = url.rstrip("/")
-        options: dict[str, Any] = {"timeout": timeout, "transport": transport, "headers": _authorization(key)}
+        self._timeout = timeout
+        self._policy = Policy(self.url, retries, deadline)
+        headers = calls.authorization(key)
         try:
             # The environment's proxies are not meant for a service that is usually on this machine.
-            self._http = httpx.Client(base_url=self.url, trust_env=False, **options)
+            self._http = httpx.Client(base_url=self.url, headers=headers, transport=transport, trust_env=False)
         except httpx.InvalidURL as error:
-            raise Unreachable(f"{url} is not a URL: {error}") from error
+            raise Unreachable(f"{url} is not a URL: {error}", passing=False) from error
 
     def __enter__(self) -> Self:
         return self
@@ -105,24 +101,40 @@ class Client:
         self._http.close()
 
     def create(self, stream: str, config: Mapping[str, Any] | None = None, **fields: Any) -> StreamStatus:
-        """Make a stream, or find the same one there. The configuration as a mapping, as keywords, or both."""
-        return self._ask(StreamStatus, "PUT", _path(stream), json={**(config or {}), **fields})
+        """Make a stream, or find the same one there. The configuration as a mapping, as keywords, or both.
+
+        >>> client.create("oven", targets=["celsius"], inputs=["burner"]).version
+        0
+        >>> client.create("oven", targets=["fahrenheit"])
+        Traceback (most recent call last):
+        service.client_errors.ApiError: The stream exists with another configuration: ...
+        """
+        return self._ask(calls.create(stream, config, fields))
 
     def status(self, stream: str) -> StreamStatus:
-        """The stream as it is now."""
-        return self._ask(StreamStatus, "GET", _path(stream))
+        """The stream as it is now.
+
+        >>> client.status("nobody")
+        Traceback (most recent call last):
+        service.client_errors.ApiError: There is no such stream: ...
+        """
+        return self._ask(calls.status(stream))
 
     def streams(self) -> list[str]:
         """Names of all streams."""
-        return self._ask(StreamList, "GET", "/v1/streams").streams
+        return [name for page in self._pages(detail=False) for name in page.streams]
 
     def heads(self) -> list[StreamHead]:
         """All streams with their versions and targets."""
-        return self._ask(StreamList, "GET", "/v1/streams", params={"detail": True}).heads or []
+        return [head for page in self._pages(detail=True) for head in page.heads or []]
 
     def delete(self, stream: str) -> None:
-        """Remove a stream and everything that it has learnt."""
-        self._request("DELETE", _path(stream))
+        """Remove a stream and everything that it has learnt. Asked once: see `calls.delete`.
+
+        >>> _ = client.create("mistake", targets=["y"])
+        >>> client.delete("mistake")
+        """
+        self._ask(calls.delete(stream))
 
     def observe(
         self,
@@ -132,169 +144,130 @@ class Client:
         time: datetime | None = None,
         id: str | None = None,  # noqa: A002 - the name it has on the wire
     ) -> Outcome:
-        """Learn one event, and get what the learner thought of it beforehand. With an `id` it is safe to repeat."""
-        event = Event(id=id, time=time, y=dict(y), x=None if x is None else dict(x))
-        return self._ask(Outcome, "POST", _path(stream, "events"), content=_encode(event), headers=_JSON)
+        """Learn one event, and get what the learner thought of it beforehand.
+
+        >>> _ = client.create("tank", targets=["level"], units=8)
+        >>> client.observe("tank", {"level": 3.5}, id="first").prediction
+        {'level': None}
+        >>> client.observe("tank", {"level": 3.5}, id="first").version      # the same event, learnt once
+        1
+        >>> client.observe("tank", {"level": None}).prediction              # a measurement that is missing
+        {'level': 3.5}
+        """
+        return self._ask(calls.observe(stream, y, x, time, id, make_id=self._policy.retries > 0))
 
     def observe_many(self, stream: str, events: Iterable[Event]) -> Iterator[Answer]:
         """Learn events in order and yield one answer for each: an outcome, or the problem with that event.
 
         Takes events as they are needed, a bounded number ahead, so that neither side has to fit into memory. The
-        `line` of a problem counts the events from 1.
+        `line` of a problem counts the events from 1. After an outage it goes on with the first event that has no
+        answer; without retries, each event that fell into the outage has a problem instead.
+
+        >>> from service.schemas import Event
+        >>> _ = client.create("waves", targets=["height"], units=8)
+        >>> events = (Event(y={"height": float(n % 5)}) for n in range(2000))
+        >>> [answer.version for answer in client.observe_many("waves", events)][-1]
+        2000
         """
-        done = 0
-        for count, body in _chunks(events):
-            answered = 0
-            request = self._http.stream("POST", _path(stream, "events"), content=body, headers=_NDJSON)
-            with self._translated(), request as response:
-                if response.status_code != HTTPStatus.OK:
-                    response.read()
-                    raise ApiError(_problem(response.status_code, response.content))
-                for line in _lines(response.iter_bytes()):
-                    answered += 1
-                    yield _numbered(_parse(_ANSWER, line), done + answered)
-            if answered != count:
-                raise Unreachable(f"{self.url} answered {done + answered} of {done + count} events")
-            done += count
+        bulk = Bulk(self.url, stream, repeat=self._policy.retries > 0)
+        for event in events:
+            if bulk.add(event):
+                yield from self._exchange(bulk)
+        if bulk.flush():
+            yield from self._exchange(bulk)
+
+    def predict(
+        self,
+        stream: str,
+        x: Mapping[str, float | None] | None = None,
+        time: datetime | None = None,
+        id: str | None = None,  # noqa: A002 - the name it has on the wire
+    ) -> Outcome:
+        """What an event will be whose target is not known yet; `label` says it later, under the outcome's id.
+
+        >>> _ = client.create("orchard", targets=["crop"], inputs=["rain"], units=8)
+        >>> asked = client.predict("orchard", {"rain": 31.0}, id="2026")
+        >>> asked.pending
+        True
+        >>> client.label("orchard", "2026", {"crop": 4.2}).version
+        1
+        """
+        return self._ask(calls.predict(stream, x, time, id))
+
+    def label(self, stream: str, id: str, y: Mapping[str, float | str | None]) -> Outcome:  # noqa: A002
+        """Learn the event of this id, now that its target is known. See `predict`."""
+        return self._ask(calls.label(stream, id, y))
+
+    def watch(self, stream: str, after: int | None = None) -> Iterator[Outcome]:
+        """The outcomes of a stream as they come, whoever sends the events; those after version `after` first.
+
+        Ends when the service says so for good. A connection that breaks is opened again, and what came meanwhile is
+        there; without retries it ends the iteration.
+
+        >>> _ = client.create("door", targets=["open"], units=8)
+        >>> for opened in (0, 1, 1): _ = client.observe("door", {"open": opened})
+        >>> seen = client.watch("door", after=1)
+        >>> [next(seen).version, next(seen).version]
+        [2, 3]
+        >>> seen.close()
+        """
+        return self._exchange(Watch(stream, after, repeat=self._policy.retries > 0))
 
     def forecast(self, stream: str, horizon: int = 1, *, x: Sequence[Mapping[str, Value]] | None = None) -> Forecast:
-        """The steps to come: `horizon` of them, or one for each of the future inputs `x`."""
-        if x is None:
-            return self._ask(Forecast, "GET", _path(stream, "forecast"), params={"horizon": horizon})
-        request = ForecastRequest(x=[dict(step) for step in x])
-        content = request.model_dump_json().encode()
-        return self._ask(Forecast, "POST", _path(stream, "forecast"), content=content, headers=_JSON)
+        """The steps to come: `horizon` of them, or one for each of the future inputs `x`. Changes nothing.
+
+        >>> _ = client.create("shop", targets=["sales"], inputs=["promo"], units=8)
+        >>> for sales, promo in ((10, 0), (14, 1)): _ = client.observe("shop", {"sales": sales}, {"promo": promo})
+        >>> len(client.forecast("shop", x=[{"promo": 1}, {"promo": 0}, {"promo": None}]).steps)
+        3
+        """
+        return self._ask(calls.forecast(stream, horizon, x))
 
     def ready(self) -> bool:
-        """Whether the service is there and takes events."""
+        """Whether the service is there and takes events.
+
+        >>> client.ready()
+        True
+        """
         try:
-            return self._http.get("/readyz").status_code == HTTPStatus.OK
-        except httpx.TransportError:
+            return calls.is_ready(self._http.send(calls.READY.build(self._http, self._timeout)))
+        except httpx.RequestError:
             return False
 
     def metrics(self) -> str:
         """The service's metrics, in Prometheus' text format."""
-        return self._request("GET", "/metrics").text
+        return self._ask(calls.metrics())
 
-    def _ask(self, model: type[_Model], method: str, path: str, **options: Any) -> _Model:
-        return _parse(TypeAdapter(model), self._request(method, path, **options).content)
+    def _pages(self, *, detail: bool) -> Iterator[StreamList]:
+        page = self._ask(calls.page(None, detail=detail))
+        yield page
+        while page.next is not None:
+            page = self._ask(calls.page(page.next, detail=detail))
+            yield page
 
-    def _request(self, method: str, path: str, **options: Any) -> httpx.Response:
-        with self._translated():
-            response = self._http.request(method, path, **options)
-        if not response.is_success:
-            raise ApiError(_problem(response.status_code, response.content))
-        return response
+    def _ask(self, call: Call[T]) -> T:
+        attempts = self._policy.attempts(repeatable=call.repeatable)
+        while True:
+            with attempts:
+                return call.answer(self._http.send(call.build(self._http, attempts.timeout(self._timeout))))
+            time.sleep(attempts.pause)
 
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except httpx.TransportError as error:
-            raise Unreachable(f"no answer from {self.url}: {error}") from error
-
-
-class Connection:
-    """A WebSocket to one stream: events out, answers in, in the same order. Send ahead as far as you like."""
-
-    def __init__(self, websocket: ClientConnection) -> None:
-        self._websocket = websocket
-
-    async def send(self, event: Event) -> None:
-        """Send one event; its answer comes from `receive`. Waits when the service is behind."""
-        with _open():
-            await self._websocket.send(_encode(event).decode())
-
-    async def receive(self) -> Answer:
-        """The next answer: an outcome, or the problem with that event."""
-        with _open():
-            message = await self._websocket.recv()
-        return _parse(_ANSWER, message)
-
-
-@asynccontextmanager
-async def connect(url: str, stream: str, *, key: str | None = None) -> AsyncIterator[Connection]:
-    """Open the WebSocket of a stream; `url` is the service's, as for `Client`."""
-    address = "ws" + url.rstrip("/").removeprefix("http") + _path(stream, "ws")
-    try:
-        websocket = await open_websocket(
-            address, proxy=None, compression=None, additional_headers=_authorization(key)
-        )
-    except InvalidStatus as error:
-        raise ApiError(_problem(error.response.status_code, bytes(error.response.body or b""))) from error
-    except (OSError, InvalidHandshake, InvalidURI) as error:
-        raise Unreachable(f"no answer from {url}: {error}") from error
-    async with websocket:
-        yield Connection(websocket)
-
-
-_JSON = {"content-type": "application/json"}
-_NDJSON = {"content-type": "application/x-ndjson"}
-
-
-def _authorization(key: str | None) -> dict[str, str]:
-    return {} if key is None else {"authorization": f"Bearer {key}"}
-
-
-def _path(stream: str, *rest: str) -> str:
-    return "/".join(("/v1/streams", quote(stream, safe=""), *rest))
-
-
-def _encode(event: Event) -> bytes:
-    return event.model_dump_json(exclude_defaults=True).encode()
-
-
-def _chunks(events: Iterable[Event]) -> Iterator[tuple[int, bytes]]:
-    """(number, body) of requests within the bounds; a single event may be larger than the bound on bytes."""
-    lines: list[bytes] = []
-    size = 0
-    for event in events:
-        line = _encode(event) + b"\n"
-        if lines and (len(lines) == CHUNK_EVENTS or size + len(line) > CHUNK_BYTES):
-            yield len(lines), b"".join(lines)
-            lines, size = [], 0
-        lines.append(line)
-        size += len(line)
-    if lines:
-        yield len(lines), b"".join(lines)
-
-
-def _lines(parts: Iterator[bytes]) -> Iterator[bytes]:
-    """Lines that end in a line feed. (httpx's own `iter_lines` also splits at U+2028, which JSON may contain.)"""
-    rest = b""
-    for part in parts:
-        *lines, rest = (rest + part).split(b"\n")
-        yield from (line for line in lines if line)
-    if rest:
-        yield rest
-
-
-def _numbered(answer: Answer, line: int) -> Answer:
-    return answer.model_copy(update={"line": line}) if isinstance(answer, Problem) else answer
-
-
-_Parsed = TypeVar("_Parsed")
-
-
-def _parse(adapter: TypeAdapter[_Parsed], content: str | bytes) -> _Parsed:
-    try:
-        return adapter.validate_json(content)
-    except ValidationError as error:
-        raise Unreachable("the answer is not one of this service; is the URL right?") from error
-
-
-def _problem(status: int, content: bytes) -> Problem:
-    """The problem in a refusal, also where something in between refused in its own words."""
-    try:
-        return Problem.model_validate_json(content)
-    except ValidationError:
-        title = HTTPStatus(status).phrase if status in set(HTTPStatus) else "Refused"
-        return Problem(type="about:blank", title=title, status=status, detail=f"HTTP status {status}")
-
-
-@contextmanager
-def _open() -> Iterator[None]:
-    try:
-        yield
-    except ConnectionClosed as error:
-        raise Unreachable(f"the WebSocket was closed: {error}") from error
+    def _exchange(self, exchange: Exchange[T]) -> Iterator[T]:
+        attempts = self._policy.attempts()
+        while not exchange.done:
+            timeout = httpx.Timeout(self._timeout, read=exchange.idle or self._timeout)
+            with (
+                attempts,
+                closing(self._http.send(exchange.request().build(self._http, timeout), stream=True)) as response,
+            ):
+                if not response.is_success:
+                    response.read()
+                    calls.check(response)
+                if exchange.opened(response.status_code):
+                    attempts.progress()
+                for part in response.iter_bytes():
+                    for answer in exchange.read(part):
+                        yield answer
+                        attempts.progress()
+                exchange.ended()
+            time.sleep(attempts.pause)

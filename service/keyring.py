@@ -9,7 +9,7 @@ from typing import Any
 
 from service import keys
 from service.failure import Failure
-from service.keys import Key
+from service.keys import Key, Role
 
 logger = logging.getLogger(__name__)
 
@@ -81,3 +81,9 @@ def visible(scope: Mapping[str, Any], stream: str) -> bool:
     """Whether whoever asks may see this stream; everybody, where there are no keys. Also for names inside of a body."""
     key: Key | None = scope.get(KEY)
     return key is None or key.covers(stream)
+
+
+def may(scope: Mapping[str, Any], role: Role) -> bool:
+    """Whether whoever asks has this role; everybody, where there are no keys. For what the address does not tell."""
+    key: Key | None = scope.get(KEY)
+    return key is None or key.has(role)

@@ -95,6 +95,10 @@ class Streams:
         """Events that the stream has learnt. Raises UnknownStream."""
         return (await self._hot.refresh(name)).token.version
 
+    async def config(self, name: str) -> model.Config:
+        """The stream's configuration at its head. Raises UnknownStream."""
+        return (await self._hot.refresh(name)).learner.config
+
     async def names(self) -> list[str]:
         """Every stream of the store, sorted."""
         return await self._store.names()

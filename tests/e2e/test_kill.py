@@ -36,7 +36,7 @@ class Sender:
 
     def run(self, url: str) -> None:
         """Until `stop` or the connection breaks; without ids the unanswered event is settled by `settle`."""
-        with Client(url, timeout=5.0) as client:
+        with Client(url, timeout=5.0, retries=0) as client:
             while not self.stop.is_set():
                 number = self.in_flight = self.acknowledged + 1
                 try:
@@ -151,7 +151,7 @@ def test_a_store_that_dies_again_and_again_ends_the_service_with_one_line(
 
 
 def test_a_store_that_hangs_is_told_within_two_seconds_and_nothing_waits_on(service: RunningService) -> None:
-    with Client(service.url) as client:
+    with Client(service.url, retries=0) as client:
         client.create("s", targets=["y"], units=UNITS)
         assert client.observe("s", {"y": 1.0}).version == 1
         store = store_of(service)

@@ -13,6 +13,7 @@ from service.demo import PATIENCE_SECONDS, feed, mean_update_seconds
 from service.failure import Failure
 from service.history import History
 from service.machine import UNITS
+from tests.unit.faces_of_the_client import stream_status
 
 
 class Service:
@@ -35,9 +36,7 @@ class Service:
                 return self._learn(json.loads(request.content))
         if self.targets is None:
             return problem(404)
-        texts = dict.fromkeys(("name", "fingerprint", "digest"), "")
-        config = {"targets": self.targets}
-        return httpx.Response(200, json=texts | {"version": 40, "config": config, "parameters": 1, "state_bytes": 1})
+        return httpx.Response(200, json=stream_status(40, {"targets": self.targets}))
 
     def _learn(self, event: dict[str, object]) -> httpx.Response:
         self.events.append(event)
@@ -71,7 +70,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def run(service: Service, events: int, check: Callable[[], None] = lambda: None) -> History:
     history = History()
-    with Client("http://service", transport=httpx.MockTransport(service)) as client:
+    with Client("http://service", retries=0, transport=httpx.MockTransport(service)) as client:
         fed = feed(client, history, interval=1.0, check=check)
         assert len(list(islice(fed, events))) == events
     return history

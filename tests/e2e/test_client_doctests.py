@@ -1,0 +1,50 @@
+"""The examples in the clients' docstrings, run against a real service."""
+
+import doctest
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from service import client, client_async
+from service.client import Client
+from tests.e2e.processes import RunningService
+
+NEEDS = {"predict": "/v1/streams/{stream}/events/{event}/label", "watch": "/v1/streams/{stream}/live"}
+"""Examples of what a service may lack, and the route that it needs."""
+
+FINDER = doctest.DocTestFinder(exclude_empty=True)
+EXAMPLES = [
+    example for module in (client, client_async) for example in FINDER.find(module, module.__name__) if example.examples
+]
+
+
+@pytest.fixture(scope="module")
+def routes(shared_service: RunningService) -> frozenset[str]:
+    return frozenset(httpx.get(f"{shared_service.url}/openapi.json", trust_env=False).json()["paths"])
+
+
+@pytest.fixture
+def remote(shared_service: RunningService) -> Iterator[Client]:
+    with Client(shared_service.url) as remote:
+        yield remote
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
+def test_example(
+    example: doctest.DocTest, shared_service: RunningService, remote: Client, routes: frozenset[str]
+) -> None:
+    needed = NEEDS.get(example.name.rpartition(".")[2])
+    if needed is not None and needed not in routes:
+        pytest.skip(f"this service has no {needed}")
+    example.globs |= {"URL": shared_service.url, "client": remote}
+    runner = doctest.DocTestRunner(verbose=False, optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
+    report: list[str] = []
+    runner.run(example, out=report.append)
+    assert runner.tries > 0
+    assert runner.failures == 0, "".join(report)
+
+
+def test_there_is_an_example_of_everything_that_is_not_obvious() -> None:
+    named = {example.name.rpartition(".")[2] for example in EXAMPLES}
+    assert {"Client", "AsyncClient", "create", "observe", "observe_many", "forecast", "predict", "watch"} <= named

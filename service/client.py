@@ -80,13 +80,15 @@ class Client:
     """A connection to a running service. Close it, or use it in a `with` statement."""
 
     def __init__(
-        self, url: str = DEFAULT_URL, *, timeout: float = 10.0, transport: httpx.BaseTransport | None = None
-    ) -> None:
+        self, url: str = DEFAULT_URL, *, key: str | None = None, timeout: float = 10.0,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:  # fmt: skip
         """`timeout` in seconds is for each step of a request: connecting, sending, waiting for the next bytes."""
         self.url = url.rstrip("/")
+        options: dict[str, Any] = {"timeout": timeout, "transport": transport, "headers": _authorization(key)}
         try:
             # The environment's proxies are not meant for a service that is usually on this machine.
-            self._http = httpx.Client(base_url=self.url, timeout=timeout, transport=transport, trust_env=False)
+            self._http = httpx.Client(base_url=self.url, trust_env=False, **options)
         except httpx.InvalidURL as error:
             raise Unreachable(f"{url} is not a URL: {error}") from error
 
@@ -211,11 +213,13 @@ class Connection:
 
 
 @asynccontextmanager
-async def connect(url: str, stream: str) -> AsyncIterator[Connection]:
+async def connect(url: str, stream: str, *, key: str | None = None) -> AsyncIterator[Connection]:
     """Open the WebSocket of a stream; `url` is the service's, as for `Client`."""
     address = "ws" + url.rstrip("/").removeprefix("http") + _path(stream, "ws")
     try:
-        websocket = await open_websocket(address, proxy=None, compression=None)
+        websocket = await open_websocket(
+            address, proxy=None, compression=None, additional_headers=_authorization(key)
+        )
     except InvalidStatus as error:
         raise ApiError(_problem(error.response.status_code, bytes(error.response.body or b""))) from error
     except (OSError, InvalidHandshake, InvalidURI) as error:
@@ -226,6 +230,10 @@ async def connect(url: str, stream: str) -> AsyncIterator[Connection]:
 
 _JSON = {"content-type": "application/json"}
 _NDJSON = {"content-type": "application/x-ndjson"}
+
+
+def _authorization(key: str | None) -> dict[str, str]:
+    return {} if key is None else {"authorization": f"Bearer {key}"}
 
 
 def _path(stream: str, *rest: str) -> str:

@@ -91,6 +91,10 @@ class Streams:
             recent=RecentStatus.model_validate(dataclasses.asdict(self._hot.recent(name).summary())),
         )
 
+    async def version(self, name: str) -> int:
+        """Events that the stream has learnt. Raises UnknownStream."""
+        return (await self._hot.refresh(name)).token.version
+
     async def names(self) -> list[str]:
         """Every stream of the store, sorted."""
         return await self._store.names()

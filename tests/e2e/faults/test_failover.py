@@ -8,7 +8,7 @@ import pytest
 
 from service.client import ApiError, Client
 from tests.e2e.faults.results import record
-from tests.e2e.faults.scale import FAILOVER_REPLICAS, FAILOVERS
+from tests.e2e.faults.scale import FAILOVER_REPLICAS, FAILOVERS, REPEATS
 from tests.failover import Watched
 from tests.load import CONFIG, Load, Verdict, metric, replayed, stored, value, verdict
 from tests.servers import HOST, Replicas
@@ -48,7 +48,7 @@ def test_a_primary_dies_and_its_replica_is_promoted(site: tuple[Watched, Replica
         slowest = max(slowest, time.monotonic() - killed)
     load.finish()
     assert verdict(load, watched.primary().url) == Verdict(load.total, 0, 0)
-    load.repeat(50)
+    load.repeat(REPEATS)
     assert slowest < BACK_SECONDS
     rewinds = sum(metric(url, "nobacktrack_rewinds_total") for url in replicas.urls)
     assert rewinds == 0

@@ -8,7 +8,7 @@ from redis import Redis
 from service.client import ApiError, Client
 from service.schemas import StreamStatus
 from tests.e2e.faults.results import record
-from tests.e2e.faults.scale import FILLINGS
+from tests.e2e.faults.scale import FILLINGS, REPEATS
 from tests.e2e.processes import wait_until
 from tests.load import CONFIG, Load, Verdict, stored, verdict
 from tests.servers import Replicas, Server
@@ -71,7 +71,7 @@ def test_a_store_that_is_full(tmp_path: Path) -> None:
             slowest = max(slowest, load.until_all_go_on())
         load.finish()
         assert verdict(load, server.url) == Verdict(load.total, 0, 0)
-        load.repeat(50)
+        load.repeat(REPEATS)
         assert load.refusals.keys() == {507}
         assert slowest < 1.0
         assert "Traceback" not in replicas.logs()

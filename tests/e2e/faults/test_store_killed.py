@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from tests.e2e.faults.results import record
-from tests.e2e.faults.scale import STORE_KILLS
+from tests.e2e.faults.scale import REPEATS, STORE_KILLS
 from tests.load import Acknowledged, Load, Verdict, metric, replayed, stored, verdict
 from tests.servers import Replicas, Server
 
@@ -31,7 +31,7 @@ def test_a_store_that_flushes_always_is_killed_under_load(tmp_path: Path) -> Non
         load.wait_for(BETWEEN)
         load.finish()
         assert verdict(load, server.url) == Verdict(load.total, 0, 0)
-        repeated = load.repeat(50)
+        repeated = load.repeat(REPEATS)
         rewinds = sum(metric(url, "nobacktrack_rewinds_total") for url in replicas.urls)
         assert rewinds == 0
         assert "Traceback" not in replicas.logs()

@@ -63,7 +63,7 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
     app.state.streams = streams
     app.state.store = store
     app.state.kernels = kernels
-    app.state.conversations = ws.Conversations(settings.max_websockets, settings.socket_seconds)
+    app.state.conversations = ws.Conversations(settings.socket_seconds)
     app.include_router(api.router)
     app.include_router(api_lifecycle.router)
     app.include_router(sse.router)

@@ -61,9 +61,10 @@ RULES: dict[tuple[str, str], Need] = {
     ("POST", "/v1/streams/{stream}/forecast"): READ,
     ("PUT", "/v1/streams/{stream}/events/{event:path}/label"): WRITE,
     ("GET", "/v1/streams/{stream}/live"): READ,
-    ("GET", "/v1/streams/{stream}/diagnostics"): READ,
+    # Too dear for those who only look.
+    ("GET", "/v1/streams/{stream}/diagnostics"): WRITE,
     ("GET", "/v1/streams/{stream}/snapshots"): READ,
-    ("POST", "/v1/streams/{stream}/snapshots"): ADMIN,
+    ("POST", "/v1/streams/{stream}/snapshots"): WRITE,
     ("DELETE", "/v1/streams/{stream}/snapshots/{snapshot}"): ADMIN,
     ("POST", "/v1/streams/{stream}/snapshots/{snapshot}/restore"): ADMIN,
     # The stream that it makes is looked at there.

@@ -31,6 +31,8 @@ BATCH_SECONDS = 0.5
 """How long a batch of several events may learn."""
 FIRST_BATCH = 8
 """Events of a batch while nobody knows how long one takes."""
+GRACE_SECONDS = 0.3
+"""What a store that answers may take beyond the deadline of one that fails."""
 PAUSE = 0.05
 """Seconds between two attempts while the store does not answer."""
 
@@ -59,6 +61,7 @@ class Batches:
     def put(self, stream: Stream, waiting: Iterable[Waiting]) -> None:
         """Add to the queue, and see to it that somebody works."""
         for one in waiting:
+            one.arrived, one.store_seconds = asyncio.get_running_loop().time(), stream.store_seconds
             stream.queue.append(one)
             self._metrics.queue.inc()
             one.answer.add_done_callback(self._settled)
@@ -114,8 +117,10 @@ class Batches:
         """
         attempts: list[Attempt] = []
         failure: Unavailable | None = None
+        left = self._left(stream, batch)
+        patience = Patience(self._settings.request_deadline, self._settings.store_timeout, left)
         try:
-            async with Patience(self._settings.request_deadline, self._settings.store_timeout) as patience:
+            async with patience:
                 while batch:
                     patience.ask()
                     try:
@@ -128,9 +133,22 @@ class Batches:
                         await asyncio.sleep(PAUSE)
                         batch = [waiting for waiting in batch if not waiting.answer.done()]
         except TimeoutError:
-            if failure is None:
-                raise
-            raise failure from None
+            detail = "The store is too slow; what it did is unknown. Repeat with the same ids."
+            raise (failure or Unavailable(detail, retry_after=1)) from None
+        finally:
+            stream.store_seconds += patience.spent
+
+    def _left(self, stream: Stream, batch: list[Waiting]) -> float | None:
+        """What the store may still take, for the sake of the event that has waited for it longest.
+
+        None, which is no bound, where the learner has to be loaded first: that takes as long as it is large.
+        """
+        if self._hot.peek(stream.name) is None:
+            return None
+        now = asyncio.get_running_loop().time()
+        # What the stream has waited for the store since the event came, at most since then: not for the learning.
+        waited = max(min(now - one.arrived, stream.store_seconds - one.store_seconds) for one in batch)
+        return max(self._settings.request_deadline + GRACE_SECONDS - waited, 0.0)
 
     async def _attempt(
         self, stream: Stream, batch: list[Waiting], attempts: list[Attempt], patience: Patience

@@ -78,6 +78,7 @@ class Live:
         self._hot = hot
         self._most = most
         self._feeds: dict[str, Feed] = {}
+        self._watchers = 0
         self._closing = asyncio.Event()
 
     def show(self, stream: str, copy: HotCopy, outcomes: list[bytes]) -> None:
@@ -96,13 +97,19 @@ class Live:
 
         Raises UnknownStream, and TooMany for more watchers than there may be, before anything is shown.
         """
-        if sum(feed.watchers for feed in self._feeds.values()) >= self._most:
-            raise TooMany(f"{self._most} watchers are connected already", retry_after=10)
         await self._hot.get(stream)
+        if self._watchers >= self._most:
+            raise TooMany(f"{self._most} watchers are connected already", retry_after=10)
         return self._shown(stream, after, idle)
 
     async def _shown(self, stream: str, after: int | None, idle: float) -> AsyncIterator[Shown | None]:
-        feed = await self._open(stream)
+        # Counted before anything is waited for: a burst stays within the bound but for those who have not begun.
+        self._watchers += 1
+        try:
+            feed = await self._open(stream)
+        except BaseException:
+            self._watchers -= 1
+            raise
         try:
             position = feed.copy.token.version if after is None else after
             while not self._closing.is_set():
@@ -117,6 +124,7 @@ class Live:
                 except TimeoutError:
                     yield None
         finally:
+            self._watchers -= 1
             feed.watchers -= 1
             if feed.watchers == 0 and feed.task is not None:
                 feed.task.cancel()

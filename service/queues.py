@@ -40,6 +40,10 @@ class Waiting:
     arrival: Arrival
     """The event as `shape` reads it."""
     answer: asyncio.Future[Answer]
+    arrived: float = 0.0
+    """When it was put into the queue, by the clock of the event loop;"""
+    store_seconds: float = 0.0
+    """and what the stream had waited for the store until then."""
 
     @property
     def id(self) -> str | None:
@@ -84,6 +88,8 @@ class Stream:
     event_seconds: float | None = None
     """Running mean of the time that learning one event takes; None before the first."""
 
+    store_seconds: float = 0.0
+    """What its batches have waited for the store, in all."""
     deferring: bool = False
     """Whether events wait for their labels, as far as this process knows: all that come later wait behind them."""
 

@@ -63,7 +63,7 @@ class Settings(BaseSettings):
     """Events at once on top of that; 0 is a second's worth."""
     max_connections: Positive = 2000
     """Connections of this process; on a few more only the probes are answered (`service/admission.py`)."""
-    max_websockets: Positive = 500
+    max_websockets: Positive = 1000
     """WebSockets among them;"""
     max_watchers: Positive = 1000
     """and connections that watch a stream."""

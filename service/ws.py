@@ -15,7 +15,7 @@ from typing import TypeAlias
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from service.api import encode
-from service.errors import BadRequest, NotFound, ServiceError, TooMany, Unavailable
+from service.errors import BadRequest, NotFound, ServiceError, Unavailable
 from service.metrics import Metrics
 from service.parsing import parse_question
 from service.queues import Answer
@@ -37,7 +37,6 @@ router = APIRouter()
 class Conversations:
     """The connections of one process, so that it can end them in order."""
 
-    most: int
     seconds: float
     """How long a client may leave an answer unread."""
     open: set[asyncio.Task[None]] = field(default_factory=set)
@@ -59,8 +58,6 @@ async def observe(socket: WebSocket, stream: str) -> None:
     conversations: Conversations = state.conversations
     await socket.accept()
     try:
-        if len(conversations.open) >= conversations.most:
-            raise TooMany(f"{conversations.most} WebSockets are open already", retry_after=10)
         state.kernels.check()
         await streams.open(_checked(stream))
     except ServiceError as error:

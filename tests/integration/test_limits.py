@@ -156,11 +156,16 @@ async def test_what_is_beyond_the_reserve_is_closed_and_the_reserve_is_soon_free
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(protocol, "RESERVE", 1)
-    monkeypatch.setattr(protocol, "RESERVE_SECONDS", ENDS)
+    monkeypatch.setattr(protocol, "RESERVE_SECONDS", 60.0)
     async with serving(guarded(), http=limited(1, 60.0)) as connect:
         first, second, third = [await connect() for _ in range(3)]
         assert await third.rest() == b""
-        assert await second.rest() == b"", "says nothing for a while"
+        await second.ask("GET /livez HTTP/1.1")
+        assert await second.status() == 200
+        assert await second.rest() == b""
+        monkeypatch.setattr(protocol, "RESERVE_SECONDS", ENDS)
+        silent = await connect()
+        assert await silent.rest() == b"", "says nothing for a while"
         probe = await connect()
         await probe.ask("GET /livez HTTP/1.1")
         assert await probe.status() == 200

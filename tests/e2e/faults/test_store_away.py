@@ -132,11 +132,6 @@ def test_a_store_that_is_paused_or_slow(site: Site, delay: float | None) -> None
     )
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="the deadline is that of a batch: an event that has waited behind another one waits for its own anew",
-)
 def test_a_store_that_slows_down_and_then_hangs(site: Site) -> None:
     """Of two events of a stream the first is slow and succeeds; the second waits behind it when the store stops."""
 

@@ -147,7 +147,8 @@ class Batches:
             return None
         now = asyncio.get_running_loop().time()
         # What the stream has waited for the store since the event came, at most since then: not for the learning.
-        waited = max(min(now - one.arrived, stream.store_seconds - one.store_seconds) for one in batch)
+        waits = (min(now - one.arrived, stream.store_seconds - one.store_seconds) for one in batch)
+        waited = max(waits, default=0.0)
         return max(self._settings.request_deadline + GRACE_SECONDS - waited, 0.0)
 
     async def _attempt(

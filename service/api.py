@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 import model
 from service.errors import BadRequest, ServiceError, TooLarge, Unavailable
 from service.kernels import Kernels
+from service.keyring import visible
 from service.metrics import Metrics
 from service.parsing import parse, parse_message, parse_object
 from service.queues import Answer
@@ -89,7 +90,9 @@ class Conversation(StreamingResponse):
             return
 
 
-router = APIRouter(prefix="/v1/streams", dependencies=[Depends(compiled)], responses=problems(403, 422, 503))
+router = APIRouter(
+    prefix="/v1/streams", dependencies=[Depends(compiled)], responses=problems(401, 403, 408, 422, 429, 503)
+)
 
 
 @router.put(
@@ -111,9 +114,13 @@ async def create(stream: Name, request: Request, response: Response) -> StreamSt
 async def names(
     request: Request, detail: Detail = False, limit: PageSize = 1000, after: After = None
 ) -> StreamList:
-    """The streams of the store, in order of their names, a page at a time; with `detail`, version and targets too."""
+    """The streams of the store that the key may see, in order of their names, a page at a time.
+
+    With `detail`, their versions and targets too.
+    """
     streams, _, _ = _services(request)
-    found = [name for name in await streams.names() if after is None or name > after]
+    seen = [name for name in await streams.names() if visible(request.scope, name)]
+    found = [name for name in seen if after is None or name > after]
     page, more = found[:limit], len(found) > limit
     heads = await streams.heads(page) if detail else None
     return StreamList(streams=page, heads=heads, next=page[-1] if more else None)

@@ -5,6 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query, Request
 
 from service.api import Name, body_of, compiled, problems
+from service.errors import Forbidden
+from service.keyring import visible
 from service.lifecycle import Lifecycle
 from service.parsing import parse
 from service.schemas import (
@@ -85,6 +87,8 @@ async def clone(stream: Name, request: Request) -> StreamStatus:
     with others a new learner reads the events that the log still has.
     """
     asked = parse(CloneRequest, await request.body())
+    if not visible(request.scope, asked.name):
+        raise Forbidden("the key may not make a stream of that name", field="name")
     await _lifecycle(request).clone(stream, asked)
     streams: Streams = request.app.state.streams
     return await streams.status(asked.name)

@@ -8,14 +8,21 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 
-from service import api, api_lifecycle, kserve, sse, ws
-from service.browsers import OwnPages
+from service import api, api_lifecycle, auth, kserve, sse, ws
+from service.admission import Admission
+from service.auth import Auth
+from service.body_time import BodyTime
+from service.browsers import OwnPages, cross_origin
+from service.buckets import Buckets
 from service.errors import BadRequest, Internal, MethodNotAllowed, NotFound, ServiceError, TooLarge
 from service.kernels import Kernels
+from service.keyring import Keyring
 from service.metrics import Metrics
 from service.middleware import BodyLimit, RequestMetrics
+from service.rates import Rates
 from service.settings import Settings
 from service.store import Store
 from service.stores import connect
@@ -25,12 +32,14 @@ from service.streams import Streams
 def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
     """The service over a store, which is closed with it; by default the Redis of `settings`.
 
-    Kernels compile in the background once it has started. Raises ValueError when there is neither.
+    Kernels compile in the background once it has started. Raises ValueError when there is neither, Failure for a keys
+    file that cannot be read.
     """
     if store is None:
         if settings.redis_url is None:
             raise ValueError("the service needs a store: give one, or set REDIS_URL")
         store = connect(settings, settings.redis_url, settings.store_timeout)
+    keyring = None if settings.keys_file is None else Keyring(settings.keys_file)
     metrics = Metrics(settings.metric_streams)
     kernels = Kernels()
     streams = Streams(settings, store, metrics, kernels)
@@ -54,6 +63,7 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
     app.state.streams = streams
     app.state.store = store
     app.state.kernels = kernels
+    app.state.conversations = ws.Conversations(settings.max_websockets, settings.socket_seconds)
     app.include_router(api.router)
     app.include_router(api_lifecycle.router)
     app.include_router(sse.router)
@@ -61,10 +71,30 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
     app.include_router(kserve.router)
     _add_probes(app, store, metrics, kernels)
     _add_errors(app, metrics)
-    app.add_middleware(BodyLimit, limit=settings.max_body)
-    app.add_middleware(OwnPages, metrics=metrics, host=settings.host, allowed=settings.allowed_hosts)
-    app.add_middleware(RequestMetrics, metrics=metrics)
+    _add_guards(app, settings, metrics, keyring)
     return app
+
+
+def _add_guards(app: FastAPI, settings: Settings, metrics: Metrics, keyring: Keyring | None) -> None:
+    """What a request passes before it is looked at; the one added last is the first."""
+    app.add_middleware(BodyLimit, limit=settings.max_body)
+    if settings.rate > 0:
+        app.add_middleware(Rates, buckets=Buckets(settings.rate, settings.rate_burst), metrics=metrics)
+    app.add_middleware(BodyTime, seconds=settings.body_seconds, metrics=metrics)
+    app.add_middleware(Admission, max_websockets=settings.max_websockets, metrics=metrics)
+    if keyring is not None:
+        app.add_middleware(Auth, keyring=keyring, metrics=metrics, metrics_open=settings.metrics_open)
+        auth.describe(app)
+    if settings.cors_origins:
+        app.add_middleware(CORSMiddleware, **cross_origin(settings.cors_origins))
+    app.add_middleware(
+        OwnPages,
+        metrics=metrics,
+        host=settings.host,
+        allowed=settings.allowed_hosts,
+        origins=settings.cors_origins,
+    )
+    app.add_middleware(RequestMetrics, metrics=metrics)
 
 
 def _add_probes(app: FastAPI, store: Store, metrics: Metrics, kernels: Kernels) -> None:

@@ -14,18 +14,17 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from service import csv_events, demo, local
+from service import csv_events, demo, key_commands, local
 from service.client import Client, ClientError
+from service.environment import settings as _settings
 from service.failure import Failure
 from service.listen import listen
 from service.replay import replay as replay_rows
 from service.schemas import STREAM_NAME
-from service.settings import Settings
 
 app = typer.Typer(
     name="nobacktrack",
@@ -34,6 +33,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+app.add_typer(key_commands.app, name="keys")
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")]
 Port = Annotated[int | None, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.", show_default="8000")]
@@ -61,13 +62,16 @@ def serve(
     embedded: Annotated[
         bool, typer.Option("--embedded", help="Start a store of its own even where REDIS_URL names one.")
     ] = False,
+    anonymous: Annotated[bool, typer.Option("--anonymous", hidden=True)] = False,
     parent_fd: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Run the service until Ctrl-C or a kill. Without REDIS_URL it starts a store of its own in the data directory."""
     settings = _settings(host=host, port=port, data_dir=data_dir)
     if embedded:
         settings = settings.model_copy(update={"redis_url": None})
-    with listen(settings.host, settings.port) as listener:
+    if anonymous:
+        settings = settings.model_copy(update={"keys_file": None})
+    with listen(settings.host, settings.port, settings.socket_seconds) as listener:
         # Here, because it loads the compiler: a second that neither a port in use nor another command waits for.
         from service.serve import run
 
@@ -93,10 +97,10 @@ def demo_(
             service = local.LocalService(settings.data_dir, port=settings.port)
             with _waiting(console, "starting the service; the first time it compiles the kernels"):
                 stack.enter_context(service)
-            client = stack.enter_context(Client(service.url, retries=0))
+            client = stack.enter_context(Client(service.url, key=_key(), retries=0))
             demo.run(client, console, interval=interval, log_every=log_every, check=service.check)
         else:
-            client = stack.enter_context(Client(url, retries=0))
+            client = stack.enter_context(Client(url, key=_key(), retries=0))
             with _waiting(console, f"waiting for {url}"):
                 local.wait_until_ready(client)
             demo.run(client, console, interval=interval, log_every=log_every, check=lambda: None)
@@ -125,7 +129,8 @@ def replay(
     if first is None:
         raise Failure(f"{file} has no rows")
     config: dict[str, Any] = {"targets": targets, "inputs": inputs or []} | ({} if units is None else {"units": units})
-    with _service(url) as address, Client(address) as client, _progress(csv_events.count_lines(file)) as progress:
+    lines = csv_events.count_lines(file)
+    with _service(url) as address, Client(address, key=_key()) as client, _progress(lines) as progress:
         client.create(name, config)
         report = replay_rows(client, name, itertools.chain([first], rows), targets, progress)
     _print(as_json, report.to_dict(), report.to_table())
@@ -135,7 +140,7 @@ def replay(
 def streams(url: Url = None, as_json: Json = False) -> None:
     """List the streams of a service, and how many events each has learnt."""
     settings = _settings()
-    with Client(url or f"http://{settings.host}:{settings.port}") as client:
+    with Client(url or f"http://{settings.host}:{settings.port}", key=_key()) as client:
         found = client.heads()
     table = Table("stream", "version", "targets")
     for head in found:
@@ -237,21 +242,16 @@ def import_(
     _print_summary(as_json, asyncio.run(work()), f"read from {file}")
 
 
+def _key() -> str | None:
+    """The key with which this person asks a service."""
+    key = _settings().key
+    return None if key is None else key.get_secret_value()
+
+
 def _print_summary(as_json: bool, summary: Any, what: str) -> None:
     table = Table("stream", "version", "log from", "ids known", title=what)
     table.add_row(summary.stream, str(summary.version), str(summary.begins), str(summary.outcomes))
     _print(as_json, dataclasses.asdict(summary), table)
-
-
-def _settings(**given: Any) -> Settings:
-    """The environment's settings, except for those given on the command line."""
-    try:
-        return Settings(**{name: value for name, value in given.items() if value is not None})
-    except ValidationError as error:
-        wrong = error.errors(include_url=False)[0]
-        field = str(wrong["loc"][0])
-        name = field if field.isupper() else f"NBT_{field.upper()}"
-        raise Failure(f"the environment's {name} has a value that it cannot have: {wrong['msg']}") from error
 
 
 @contextlib.contextmanager

@@ -4,12 +4,14 @@
     ├── BadRequest                      400   1007   the bytes are not what they should be
     │   ├── BadEvent                    422          an event that cannot belong to this stream
     │   └── BadConfig                   422          a configuration that no learner can have
-    ├── Forbidden                       403   1008   asked by a page of another site, or under another name
+    ├── Unauthorized                    401   1008   no key, or none that is known
+    ├── Forbidden                       403   1008   a key that may not; a page of another site; another name
     ├── NotFound                        404   1008   no such stream, route or method
     │   ├── UnknownStream
     │   ├── UnknownEvent
     │   ├── UnknownSnapshot
     │   └── MethodNotAllowed            405
+    ├── TooSlow                         408   1008   the rest of a request does not come
     ├── Exists                          409   1008   the name or the id is taken by something else
     │   ├── OtherConfig
     │   ├── OtherBody
@@ -77,6 +79,13 @@ class BadConfig(BadRequest):
     status = 422
 
 
+class Unauthorized(ServiceError):
+    """A key is needed"""
+
+    status = 401
+    close_code = 1008
+
+
 class Forbidden(ServiceError):
     """This is not allowed"""
 
@@ -107,6 +116,13 @@ class MethodNotAllowed(NotFound):
     """This cannot be done here"""
 
     status = 405
+
+
+class TooSlow(ServiceError):
+    """The request did not come in time"""
+
+    status = 408
+    close_code = 1008
 
 
 class Exists(ServiceError):

@@ -20,7 +20,8 @@ from fastapi.routing import APIRoute
 
 import model
 from service.api import compiled
-from service.errors import BadEvent, BadRequest, NotFound, ServiceError, Unavailable
+from service.errors import BadEvent, BadRequest, Forbidden, NotFound, ServiceError, Unavailable
+from service.keyring import may
 from service.schemas import STREAM_NAME, ForecastRequest, StreamStatus
 from service.settings import Settings
 from service.streams import Streams
@@ -131,6 +132,8 @@ async def infer(request: Request, stream: str) -> Response:
     learn = asked.parameters.get("learn", False)
     if not isinstance(learn, bool):
         raise BadRequest("the parameter learn must be true or false", field="learn")
+    if learn and not may(request.scope, "write"):
+        raise Forbidden("the key may look at this stream and not teach it", field="learn")
     streams: Streams = request.app.state.streams
     config = await _config(streams, _checked(stream))
     head: Mapping[str, object]

@@ -21,6 +21,9 @@ programs want the processor as well."""
 STOP_SECONDS = 15.0
 """How long a service may take to stop before it is killed: it lets requests finish first."""
 
+PRIVATE = ["--embedded", "--anonymous", "--host", "127.0.0.1"]
+"""Options of a service that only its parent knows of."""
+
 PREFIX = "nobacktrack: "
 """Begins the one line with which a command fails."""
 
@@ -33,11 +36,11 @@ class LocalService:
     """
 
     def __init__(self, data_dir: Path, *, port: int = 0, embedded: bool = False) -> None:
-        """`embedded`: a store of its own even where the environment names a Redis."""
+        """`embedded`: private, whatever the environment says: a store of its own, on loopback, without keys."""
         self.data_dir = data_dir.resolve()
         self.url = ""
         """Where it is, once it is ready."""
-        options = ["--port", str(port), "--data-dir", str(self.data_dir), *(["--embedded"] if embedded else [])]
+        options = ["--port", str(port), "--data-dir", str(self.data_dir), *(PRIVATE if embedded else [])]
         self._command = [sys.executable, "-m", "service", "serve", *options]
         self._process: subprocess.Popen[bytes] | None = None
         self._lifeline: socket.socket | None = None

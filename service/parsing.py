@@ -1,12 +1,13 @@
 """Bytes to wire types. What cannot be read becomes an error that says where and why, and never repeats the bytes."""
 
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import pydantic_core
 from pydantic import BaseModel, ValidationError
 
 from service.errors import BadEvent, BadRequest
-from service.schemas import Event, Label
+from service.schemas import Event, Label, Question
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -20,11 +21,23 @@ BARE: Any = {"include_url": False, "include_context": False, "include_input": Fa
 
 def parse_message(body: bytes) -> Event | Label:
     """An event, or the label of one where the object has a `label`. Raises as `parse` does."""
+    return _either(body, {"label": Label})
+
+
+def parse_question(body: bytes) -> Event | Label | Question:
+    """The same, or a question where the object has an `ask`."""
+    return _either(body, {"label": Label, "ask": Question})
+
+
+def _either(body: bytes, others: Mapping[str, type[M]]) -> Event | M:
+    """An event; or, where an object has a field that an event has not, what that field makes of it."""
     try:
         return Event.model_validate_json(body)
     except ValidationError as error:
-        if any(one["loc"] == ("label",) for one in error.errors(**BARE)):
-            return parse(Label, body)
+        unknown = {one["loc"][0] for one in error.errors(**BARE) if one["type"] == "extra_forbidden"}
+        for field, schema in others.items():
+            if field in unknown:
+                return parse(schema, body)
         raise _translated(Event, error) from None
 
 

@@ -1,7 +1,7 @@
 """The shapes of what comes in and goes out, on HTTP, NDJSON and the WebSocket alike."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, FiniteFloat
 
@@ -58,6 +58,12 @@ class Label(Truth):
 
     label: EventId
     """Id of the event."""
+
+
+class Question(Wire):
+    """A message of the WebSocket: where the stream is, after everything sent before."""
+
+    ask: Literal["version"]
 
 
 class Outcome(Wire):

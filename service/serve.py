@@ -12,19 +12,25 @@ import uvicorn
 import uvloop
 from fastapi import FastAPI
 
+from service import keys
 from service.app import create_app
 from service.embedded import EmbeddedError, EmbeddedServer
 from service.errors import ServiceError
 from service.failure import Failure
-from service.listen import url_of
+from service.listen import is_loopback, url_of
 from service.live import Live
+from service.protocol import limited, make_room
 from service.settings import Settings
 from service.store import Store
+from service.ws import Conversations
 
 logger = logging.getLogger(__name__)
 
 SHUTDOWN_SECONDS = 10
 """How long requests that are under way may take to finish after a signal."""
+
+DRAIN_SECONDS = 2.0
+"""How long WebSockets may take to answer what they have read."""
 
 POLL_SECONDS = 0.02
 
@@ -39,8 +45,26 @@ def run(
     """
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    _say_who_may(settings, listener)
+    if not make_room(settings.max_connections):
+        logger.warning("the system allows fewer open files than NBT_MAX_CONNECTIONS takes; see `ulimit -Hn`")
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings, listener, say, parent))
+
+
+def _say_who_may(settings: Settings, listener: socket.socket) -> None:
+    """Log who may ask. Raises Failure when that would be everybody who reaches this machine, and nobody said so."""
+    if settings.keys_file is not None:
+        logger.info("%d keys are accepted, those of %s", len(keys.read(settings.keys_file)), settings.keys_file)
+    elif is_loopback(listener):
+        logger.info("no keys (NBT_KEYS_FILE): whoever is on this machine may do everything")
+    elif settings.allow_anonymous:
+        logger.warning("no keys, and not on loopback (NBT_ALLOW_ANONYMOUS): whoever reaches this may do everything")
+    else:
+        raise Failure(
+            f"without keys everybody who reaches {settings.host} might do everything: make one with `nobacktrack keys "
+            "create` and name its file in NBT_KEYS_FILE, or set NBT_ALLOW_ANONYMOUS=true"
+        )
 
 
 async def _serve(
@@ -76,7 +100,7 @@ async def _serve(
             if parent is not None:
                 parent.sendall(f"{url}\n".encode())
 
-        server = Server(_uvicorn_config(app, settings), app.state.streams.live)
+        server = Server(_uvicorn_config(app, settings), app.state.streams.live, app.state.conversations)
         if parent is not None:
             _follow(parent, server)
         stack.callback(asyncio.create_task(_when_ready(app, server, announce)).cancel)
@@ -107,15 +131,19 @@ async def _kept(own: EmbeddedServer | None, server: uvicorn.Server) -> AsyncIter
 
 
 class Server(uvicorn.Server):
-    """uvicorn's, which first lets go those who watch a stream: their requests have no end of their own."""
+    """uvicorn's, which first ends what has no end of its own: watched streams, and WebSockets once all is answered."""
 
-    def __init__(self, config: uvicorn.Config, live: Live) -> None:
+    def __init__(self, config: uvicorn.Config, live: Live, conversations: Conversations) -> None:
         super().__init__(config)
         self._live = live
+        self._conversations = conversations
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End every connection in order."""
+        for listener in sockets or []:
+            listener.close()
         self._live.close()
+        await self._conversations.close(DRAIN_SECONDS)
         await super().shutdown(sockets)
 
 
@@ -124,7 +152,10 @@ def _uvicorn_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
         app,
         lifespan="on",
         log_config=None,
-        log_level="debug" if settings.log_level == "debug" else "warning",
+        # Not its own "debug", which prints the headers of a WebSocket and with them the key.
+        log_level="info" if settings.log_level == "debug" else "warning",
+        http=limited(settings.max_connections, settings.body_seconds),
+        timeout_keep_alive=settings.keep_alive_seconds,
         access_log=False,
         ws_max_size=settings.max_body,
         # Numbers in JSON of a few hundred bytes: compressing costs more time than it saves.

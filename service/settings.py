@@ -3,10 +3,11 @@
 Each has the prefix NBT_ (NBT_PORT=9000); REDIS_URL alone has none, because every platform calls it so.
 """
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AliasChoices, Field, field_validator
+from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Positive = Annotated[int, Field(gt=0)]
@@ -25,6 +26,17 @@ class Settings(BaseSettings):
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     """Names under which the service may be asked (the header Host, without port), separated by commas; `*` is any.
     Empty: any, but on a loopback address only `host`. Names and addresses of loopback always work."""
+    keys_file: Path | None = None
+    """Who may ask: the file that `nobacktrack keys` writes (`service/keys.py`); read again when it changes.
+    Without it everybody may do everything, and the service listens on loopback only."""
+    allow_anonymous: bool = False
+    """Whether the service may listen on an address that is not loopback without keys."""
+    metrics_open: bool = False
+    """Whether /metrics needs no key. It names streams."""
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    """Other sites whose pages may use the service (`https://learn.example`), separated by commas; by default none."""
+    key: SecretStr | None = None
+    """The key with which the commands of this program ask a service."""
     redis_url: Annotated[str | None, Field(validation_alias=AliasChoices("REDIS_URL", "NBT_REDIS_URL"))] = None
     """The store: redis://, rediss://, unix://, redis+sentinel:// or redis+cluster:// (`service/redis_client.py`).
     Without it the service starts a server of its own in `data_dir`."""
@@ -45,10 +57,24 @@ class Settings(BaseSettings):
     """Events of one commit."""
     max_queue: Positive = 4096
     """Events of one stream that may wait."""
+    rate: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    """Events per second of one key, without keys of one client address (`service/rates.py`); 0 is no limit."""
+    rate_burst: Annotated[int, Field(ge=0)] = 0
+    """Events at once on top of that; 0 is a second's worth."""
+    max_connections: Positive = 2000
+    """Connections of this process; on a few more only the probes are answered (`service/admission.py`)."""
+    max_websockets: Positive = 500
+    """WebSockets among them;"""
+    max_watchers: Positive = 1000
+    """and connections that watch a stream."""
+    body_seconds: Seconds = 30.0
+    """How long the head of a request may take, and then its body, in seconds; of NDJSON, a pause in it."""
+    socket_seconds: Seconds = 30.0
+    """How long a client may leave what was sent to it unread before its connection is ended."""
+    keep_alive_seconds: Positive = 75
+    """How long an idle connection is kept, in seconds: longer than a usual proxy's 60, or it meets a closed one."""
     max_snapshots: Positive = 10
     """Snapshots of one stream."""
-    max_watchers: Positive = 1000
-    """Connections that may watch streams live, in all."""
     max_pending: Positive = 1000
     """Events of one stream that may wait for their labels;"""
     pending_ttl: Seconds = 86_400.0
@@ -74,7 +100,15 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severe message that is logged."""
 
-    @field_validator("allowed_hosts", mode="before")
+    @field_validator("allowed_hosts", "cors_origins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        origins = tuple(origin.rstrip("/").lower() for origin in value)
+        if not all(re.fullmatch(r"https?://[^/\s*,]+", origin) for origin in origins):
+            raise ValueError("an origin is a scheme and a host, https://learn.example; each has to be named")
+        return origins

@@ -91,6 +91,10 @@ class Streams:
             recent=RecentStatus.model_validate(dataclasses.asdict(self._hot.recent(name).summary())),
         )
 
+    async def version(self, name: str) -> int:
+        """Events that the stream has learnt. Raises UnknownStream."""
+        return (await self._hot.refresh(name)).token.version
+
     async def config(self, name: str) -> model.Config:
         """The stream's configuration at its head. Raises UnknownStream."""
         return (await self._hot.refresh(name)).learner.config

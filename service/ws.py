@@ -1,74 +1,115 @@
 """The WebSocket: events in, outcomes out, in order, pipelined. Translates only.
 
 A reader puts each message into the stream's queue at once; a writer sends the answers in the order of the messages.
-At most `IN_FLIGHT` messages are unanswered: a client that does not read is not read from.
+At most `IN_FLIGHT` messages are unanswered: a client that does not read is not read from, and one that does not read
+for `socket_seconds` is dropped, with code 1013. When the service ends, what was read is answered, and the connection
+closed with code 1012: connect again, somewhere else.
 """
 
 import asyncio
+import contextlib
 import re
+from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from service.api import encode
-from service.errors import BadRequest, NotFound, ServiceError, Unavailable
+from service.errors import BadRequest, NotFound, ServiceError, TooMany, Unavailable
 from service.metrics import Metrics
-from service.parsing import parse_message
+from service.parsing import parse_question
 from service.queues import Answer
-from service.schemas import STREAM_NAME
+from service.schemas import STREAM_NAME, Question
 from service.streams import Streams
 
 IN_FLIGHT = 256
 """Messages of one connection that may be unanswered."""
+RESTARTING, TRY_LATER = 1012, 1013
+"""Codes of closing (RFC 6455 and its registry)."""
+
+Promise: TypeAlias = asyncio.Future[Answer] | Question
+"""An answer that is on its way; or a question, which is answered when its turn comes."""
 
 router = APIRouter()
 
 
+@dataclass
+class Conversations:
+    """The connections of one process, so that it can end them in order."""
+
+    most: int
+    seconds: float
+    """How long a client may leave an answer unread."""
+    open: set[asyncio.Task[None]] = field(default_factory=set)
+    closing: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def close(self, seconds: float) -> None:
+        """Let all of them answer what they have read, and end; those that take too long are left."""
+        self.closing.set()
+        if self.open:
+            await asyncio.wait(self.open, timeout=seconds)
+
+
 @router.websocket("/v1/streams/{stream}/ws")
 async def observe(socket: WebSocket, stream: str) -> None:
-    """Each text message an event, or the label of one; each answer an outcome or a problem object."""
+    """Each text message an event, the label of one, or a question; each answer an outcome or a problem object."""
     state = socket.app.state
     streams: Streams = state.streams
     metrics: Metrics = state.metrics
+    conversations: Conversations = state.conversations
     await socket.accept()
     try:
+        if len(conversations.open) >= conversations.most:
+            raise TooMany(f"{conversations.most} WebSockets are open already", retry_after=10)
         state.kernels.check()
         await streams.open(_checked(stream))
     except ServiceError as error:
         await socket.send_text(encode(error, metrics).decode())
         await socket.close(error.close_code)
         return
+    task = asyncio.ensure_future(_converse(socket, streams, stream, metrics, conversations))
+    conversations.open.add(task)
+    task.add_done_callback(conversations.open.discard)
     with metrics.websockets.track_inprogress():
-        await _converse(socket, streams, stream, metrics)
+        await task
 
 
-async def _converse(socket: WebSocket, streams: Streams, stream: str, metrics: Metrics) -> None:
-    promises: asyncio.Queue[asyncio.Future[Answer] | None] = asyncio.Queue(IN_FLIGHT)
-    writer = asyncio.create_task(_write(socket, promises, metrics))
+async def _converse(
+    socket: WebSocket, streams: Streams, stream: str, metrics: Metrics, conversations: Conversations
+) -> None:
+    promises: asyncio.Queue[Promise | None] = asyncio.Queue(IN_FLIGHT)
+    writer = asyncio.create_task(_write(socket, streams, stream, promises, metrics, conversations))
     reader = asyncio.create_task(_read(socket, streams, stream, promises))
+    closing = asyncio.create_task(conversations.closing.wait())
     try:
-        await asyncio.wait((reader, writer), return_when=asyncio.FIRST_COMPLETED)
-        if reader.done() and not writer.done():
+        await asyncio.wait((reader, writer, closing), return_when=asyncio.FIRST_COMPLETED)
+        if not writer.done():
+            reader.cancel()
+            await asyncio.wait((reader,))
+            await promises.put(None)
             await writer
     finally:
-        for task in (reader, writer):
+        for task in (reader, writer, closing):
             task.cancel()
-        await asyncio.gather(reader, writer, return_exceptions=True)
+        await asyncio.gather(reader, writer, closing, return_exceptions=True)
 
 
-async def _read(
-    socket: WebSocket, streams: Streams, stream: str, promises: asyncio.Queue[asyncio.Future[Answer] | None]
-) -> None:
+async def _read(socket: WebSocket, streams: Streams, stream: str, promises: asyncio.Queue[Promise | None]) -> None:
     """Until the client goes: every message into the queue, its promise to the writer."""
     while True:
         message = await socket.receive()
         if message["type"] == "websocket.disconnect":
-            await promises.put(None)
             return
+        promise: Promise
         try:
             text = message.get("text")
             if text is None:
                 raise BadRequest("send text messages, one JSON object each")
-            [promise] = await streams.submit(stream, [parse_message(text.encode("utf-8", "surrogatepass"))])
+            asked = parse_question(text.encode("utf-8", "surrogatepass"))
+            if isinstance(asked, Question):
+                promise = asked
+            else:
+                [promise] = await streams.submit(stream, [asked])
         except ServiceError as error:
             promise = asyncio.get_running_loop().create_future()
             promise.set_result(error)
@@ -76,18 +117,41 @@ async def _read(
 
 
 async def _write(
-    socket: WebSocket, promises: asyncio.Queue[asyncio.Future[Answer] | None], metrics: Metrics
+    socket: WebSocket,
+    streams: Streams,
+    stream: str,
+    promises: asyncio.Queue[Promise | None],
+    metrics: Metrics,
+    conversations: Conversations,
 ) -> None:
     """Every answer in order. After an outage the connection ends, so that the order of events has no hole."""
+    code = None
     try:
         while (promise := await promises.get()) is not None:
-            answer = await promise
-            await socket.send_text(encode(answer, metrics).decode())
+            answer = await _version(streams, stream) if isinstance(promise, Question) else await promise
+            async with asyncio.timeout(conversations.seconds):
+                await socket.send_text(encode(answer, metrics).decode())
             if isinstance(answer, (Unavailable, NotFound)):
-                await socket.close(answer.close_code)
-                return
+                code = answer.close_code
+                break
+        else:
+            code = RESTARTING if conversations.closing.is_set() else None
+    except TimeoutError:
+        code = TRY_LATER  # it does not read: nothing more is kept for it
     except (WebSocketDisconnect, RuntimeError, OSError):
         return  # the client has gone; what it sent is learnt all the same
+    if code is not None:
+        with contextlib.suppress(TimeoutError, RuntimeError, OSError):
+            async with asyncio.timeout(conversations.seconds):
+                await socket.close(code)
+
+
+async def _version(streams: Streams, stream: str) -> Answer:
+    """The answer to a question: the version, all that was sent before it on this connection included."""
+    try:
+        return b'{"version":%d}' % await streams.version(stream)
+    except ServiceError as error:
+        return error
 
 
 def _checked(name: str) -> str:

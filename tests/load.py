@@ -74,6 +74,8 @@ class Line:
         return Reply(status, headers, answer, time.monotonic() - start)
 
     async def _ask(self, method: str, path: str, body: bytes, kind: str) -> tuple[int, dict[str, str], bytes]:
+        if self._streams is not None and self._streams[0].at_eof():
+            self.close()  # an idle connection that the service has closed
         if self._streams is None:
             host, _, port = self._address.partition(":")
             self._streams = await asyncio.open_connection(host, int(port))
@@ -143,7 +145,7 @@ class Load:
     """Seconds between the answer and the next event of a sender."""
     most: int | None = None
     """Events of a stream after which its senders stop by themselves."""
-    acknowledged: dict[str, list[Acknowledged]] = field(default_factory=dict)
+    acknowledged: dict[str, list[Acknowledged]] = field(default_factory=dict, repr=False)
     refusals: Counter[int] = field(default_factory=Counter)
     """Answers that asked to come again, by status; 0 counts those that did not come."""
     requests: int = 0
@@ -165,6 +167,12 @@ class Load:
     def total(self) -> int:
         """Events that were acknowledged."""
         return sum(map(len, self.acknowledged.values()))
+
+    @property
+    def refused(self) -> str:
+        """How many answers asked to come again, in words."""
+        said = ", ".join(f"{count:,} with {status}" for status, count in sorted(self.refusals.items()) if status)
+        return f"refused: {said}, the slowest after {self.slowest_refusal:.2f} s" if said else "none refused"
 
     def create(self) -> None:
         """Make the streams."""

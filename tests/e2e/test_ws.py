@@ -1,10 +1,12 @@
 """The WebSocket of a real service: order, pipelining, errors that leave the connection alone, who may connect."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import psutil
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -103,3 +105,85 @@ def test_pages_of_other_sites_may_not_connect(shared_service: RunningService, st
             talk(shared_service, stream, conversation, origin=origin)
         assert refused.value.response.status_code == 403
     assert talk(shared_service, stream, conversation, origin=shared_service.url) == 1
+
+
+def test_who_comes_back_asks_for_the_version(shared_service: RunningService, stream: str) -> None:
+    async def conversation(socket: ClientConnection) -> list[dict[str, Any]]:
+        for message in (
+            '{"ask":"version"}',
+            '{"id":"a","y":{"y":1}}',
+            '{"y":{"y":2}}',
+            '{"ask":"version"}',
+            '{"id":"b"}',
+            '{"label":"b","y":{"y":0}}',
+            '{"ask":"version"}',
+            '{"ask":"time"}',
+        ):
+            await socket.send(message)
+        return [json.loads(await socket.recv()) for _ in range(8)]
+
+    answers = talk(shared_service, stream, conversation)
+    assert [answers[i] for i in (0, 3, 6)] == [{"version": 0}, {"version": 2}, {"version": 3}]
+    assert (answers[4]["pending"], answers[5]["version"], answers[7]["status"]) == (True, 3, 422)
+
+
+def test_what_was_read_is_answered_before_the_service_ends(service: RunningService) -> None:
+    """Every event that is in the stream afterwards has been answered, and the code says: connect again."""
+    with Client(service.url) as client:
+        client.create("s", targets=["y"], units=4)
+
+    async def conversation(socket: ClientConnection) -> tuple[int, int | None]:
+        for number in range(200):
+            await socket.send(json.dumps({"y": {"y": number % 7}}))
+        await socket.recv()
+        stopping = asyncio.create_task(asyncio.to_thread(service.stop))
+        answered = [1]
+        with contextlib.suppress(ConnectionClosed):
+            async for message in socket:
+                answered.append(json.loads(message)["version"])  # noqa: PERF401 - what came before the end counts
+        await stopping
+        return answered[-1], socket.close_code
+
+    answered, code = talk(service, "s", conversation)
+    assert code == 1012
+    service.restart()
+    with Client(service.url) as client:
+        assert client.status("s").version == answered
+
+
+def test_a_client_that_never_reads_is_dropped(service: RunningService, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It sends until nothing more is taken; the service holds a bounded number of its messages, and then lets it go."""
+    monkeypatch.setenv("NBT_SOCKET_SECONDS", "1")
+    service.restart()
+    with Client(service.url) as client:
+        client.create("s", targets=[f"y{i}" for i in range(50)], units=4)
+    event = json.dumps({"y": {f"y{i}": i for i in range(50)}})
+
+    async def main() -> None:
+        address = service.url.removeprefix("http://")
+        host, _, port = address.partition(":")
+        reader, writer = await asyncio.open_connection(host, int(port), limit=1024)
+        writer.write(
+            f"GET /v1/streams/s/ws HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
+        )
+        await reader.readuntil(b"\r\n\r\n")
+        payload = event.encode()
+        # A text frame, masked with zeros.
+        frame = b"\x81" + bytes([0x80 | 126]) + len(payload).to_bytes(2, "big") + bytes(4) + payload
+
+        async def flood() -> None:
+            while True:
+                writer.write(frame)
+                await writer.drain()
+
+        with pytest.raises(ConnectionError):
+            await asyncio.wait_for(flood(), 60)
+        writer.close()
+
+    before = psutil.Process(service.pid).memory_info().rss
+    asyncio.run(main())
+    assert psutil.Process(service.pid).memory_info().rss - before < 64 * 1024 * 1024
+    with Client(service.url) as client:
+        assert "nobacktrack_websockets 0.0" in client.metrics()
+        assert client.ready()

@@ -147,6 +147,20 @@ def test_a_url_that_is_none() -> None:
         Client("http://service:port")
 
 
+@pytest.mark.parametrize(("key", "sent"), [("nbt_a_b", "Bearer nbt_a_b"), (None, None)])
+def test_a_key_is_sent_with_every_request(key: str | None, sent: str | None) -> None:
+    seen: list[str | None] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request.headers.get("authorization"))
+        return httpx.Response(200, json={"streams": []})
+
+    with Client("http://service", key=key, transport=httpx.MockTransport(answer)) as one:
+        one.streams()
+        one.ready()
+    assert seen == [sent, sent]
+
+
 def test_what_is_sent() -> None:
     sent: list[tuple[str, str, object]] = []
 

@@ -217,6 +217,23 @@ def test_the_settings_of_the_image_exist() -> None:
     assert environment <= known
 
 
+def test_the_settings_that_are_explained_exist() -> None:
+    text = (ROOT / "deploy" / "README.md").read_text(encoding="utf-8")
+    known = {f"NBT_{name.upper()}": field for name, field in Settings.model_fields.items()}
+    assert set(re.findall(r"\bNBT_\w+", text)) <= known.keys()
+    limits = re.findall(r"^\| `(NBT_\w+)` \| (\d+) \|", text, re.MULTILINE)
+    assert len(limits) == 4
+    assert [(name, known[name].default) for name, _ in limits] == [(name, int(value)) for name, value in limits]
+
+
+def test_the_service_may_start_without_keys_because_it_is_reached_from_this_machine_only() -> None:
+    assert "NBT_HOST=0.0.0.0" in DOCKERFILE
+    settings = Settings.model_validate({
+        name.removeprefix("NBT_").lower(): value for name, value in SERVICES["service"]["environment"].items()
+    })
+    assert settings.allow_anonymous or settings.keys_file is not None
+
+
 def test_what_is_scraped_is_the_port_of_the_service() -> None:
     (job,) = read_yaml(PROMETHEUS)["scrape_configs"]
     ((target,),) = [config["targets"] for config in job["static_configs"]]

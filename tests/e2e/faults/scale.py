@@ -14,6 +14,10 @@ def _size(short: _T, long: _T) -> _T:
 
 
 REPLICA_KILLS = _size(2, 100)
+LANES = _size(1, 2)
+"""Senders of each of many streams."""
+REPEATS = _size(8, 50)
+"""Events of each stream that are sent again at the end."""
 STORE_KILLS = _size(2, 50)
 RACE_EVENTS = _size(4_000, 100_000)
 FAILOVERS = _size(1, 10)

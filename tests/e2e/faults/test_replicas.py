@@ -4,7 +4,7 @@ import random
 from pathlib import Path
 
 from tests.e2e.faults.results import record
-from tests.e2e.faults.scale import REPLICA_KILLS
+from tests.e2e.faults.scale import LANES, REPEATS, REPLICA_KILLS
 from tests.load import Load, Verdict, metric, verdict
 from tests.servers import Replicas, Server
 
@@ -21,7 +21,7 @@ def test_replicas_are_killed_under_load(tmp_path: Path) -> None:
         # Checkpoints often: kills hit writers of checkpoints too, and who comes back starts from one.
         Replicas(tmp_path, server.url, REPLICAS, checkpoint_every=50, outcomes_kept=10**6) as replicas,
     ):
-        load = Load(replicas.urls, STREAMS, lanes=2, twice=0.2, pause=0.05)
+        load = Load(replicas.urls, STREAMS, lanes=LANES, twice=0.2, pause=0.05)
         load.create()
         load.start()
         for _ in range(REPLICA_KILLS):
@@ -34,7 +34,7 @@ def test_replicas_are_killed_under_load(tmp_path: Path) -> None:
         load.finish()
         found = verdict(load, server.url)
         assert found == Verdict(load.total, 0, 0)
-        repeated = load.repeat(50)
+        repeated = load.repeat(REPEATS)
         assert verdict(load, server.url) == found, "a repeated id was learnt again"
         broken = load.refusals[0]
         assert broken >= REPLICA_KILLS, "the kills met no request"

@@ -19,6 +19,10 @@ EVERY = 40
 KEYS_OF_A_STREAM = 4 + 3
 """Head, log, outcomes and their ids; two checkpoints of one chunk, and one that is being written."""
 SAMPLE_SECONDS = 0.25
+ENOUGH = 3 * EVERY * len(STREAMS)
+"""Events in which every stream has thrown away checkpoints, outcomes and a part of its log;"""
+MORE_SECONDS = 60.0
+"""so much more time a busy machine gets for them."""
 SETTLED = 1 / 3
 """Share of the time after which everything has been in use once."""
 SLOPE_MB_A_MINUTE = 0.5 if LONG else 60.0
@@ -59,17 +63,18 @@ def test_memory_and_keys_level_off(tmp_path: Path) -> None:
             if not samples or now - samples[-1].at >= SAMPLE_SECONDS:
                 memory = replicas.processes[0].memory_info().rss
                 samples.append(Sample(now, memory, store.info("memory")["used_memory"], store.dbsize()))
-            return now >= SOAK_SECONDS or bool(load.failures)
+            done = now >= SOAK_SECONDS and load.total > ENOUGH
+            return done or now >= SOAK_SECONDS + MORE_SECONDS or bool(load.failures)
 
         while not over():
             time.sleep(SAMPLE_SECONDS / 5)
         load.finish()
         assert verdict(load, server.url) == Verdict(load.total, 0, 0)
-        assert load.refusals.total() == 0
+        assert load.refusals.keys() <= {0}, "something was refused"
         records = [store.hlen(f"nbt:{{{stream}}}:outcomes") for stream in STREAMS]
         segments = [store.xlen(f"nbt:{{{stream}}}:log") for stream in STREAMS]
         assert "Traceback" not in replicas.logs()
-    assert load.total > 3 * len(STREAMS) * EVERY, "too little happened"
+    assert load.total > ENOUGH, "too little happened"
     settled = [one for one in samples if one.at > SETTLED * SOAK_SECONDS]
     most = max(one.keys for one in settled)
     assert most <= 1 + KEYS_OF_A_STREAM * len(STREAMS)

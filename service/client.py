@@ -15,7 +15,7 @@ raised after the last attempt. In the examples below, which the tests run, `URL`
 """
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import datetime
 from types import TracebackType
@@ -198,11 +198,11 @@ class Client:
         """Learn the event of this id, now that its target is known. See `predict`."""
         return self._ask(calls.label(stream, id, y))
 
-    def watch(self, stream: str, after: int | None = None) -> Iterator[Outcome]:
+    def watch(self, stream: str, after: int | None = None) -> Generator[Outcome, None, None]:
         """The outcomes of a stream as they come, whoever sends the events; those after version `after` first.
 
         Ends when the service says so for good. A connection that breaks is opened again, and what came meanwhile is
-        there; without retries it ends the iteration.
+        there; without retries it ends the iteration. Versions show a gap where the service cannot reach back so far.
 
         >>> _ = client.create("door", targets=["open"], units=8)
         >>> for opened in (0, 1, 1): _ = client.observe("door", {"open": opened})
@@ -252,7 +252,7 @@ class Client:
                 return call.answer(self._http.send(call.build(self._http, attempts.timeout(self._timeout))))
             time.sleep(attempts.pause)
 
-    def _exchange(self, exchange: Exchange[T]) -> Iterator[T]:
+    def _exchange(self, exchange: Exchange[T]) -> Generator[T, None, None]:
         attempts = self._policy.attempts()
         while not exchange.done:
             timeout = httpx.Timeout(self._timeout, read=exchange.idle or self._timeout)

@@ -1,7 +1,7 @@
 """The client for programs that run in an event loop. What is asked and what it means is in `client_calls`."""
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime
 from types import TracebackType
@@ -129,8 +129,11 @@ class AsyncClient:
         """Learn the event of this id, now that its target is known."""
         return await self._ask(calls.label(stream, id, y))
 
-    def watch(self, stream: str, after: int | None = None) -> AsyncIterator[Outcome]:
-        """The outcomes of a stream as they come; those after version `after` first."""
+    def watch(self, stream: str, after: int | None = None) -> AsyncGenerator[Outcome, None]:
+        """The outcomes of a stream as they come; those after version `after` first.
+
+        Its connection ends with the generator: leave one that goes on with `contextlib.aclosing`.
+        """
         return self._exchange(Watch(stream, after, repeat=self._policy.retries > 0))
 
     async def forecast(
@@ -164,7 +167,7 @@ class AsyncClient:
                 return call.answer(await self._http.send(call.build(self._http, attempts.timeout(self._timeout))))
             await asyncio.sleep(attempts.pause)
 
-    async def _exchange(self, exchange: Exchange[T]) -> AsyncIterator[T]:
+    async def _exchange(self, exchange: Exchange[T]) -> AsyncGenerator[T, None]:
         attempts = self._policy.attempts()
         while not exchange.done:
             timeout = httpx.Timeout(self._timeout, read=exchange.idle or self._timeout)

@@ -26,7 +26,17 @@ from service.schemas import STREAM_NAME, ForecastRequest, StreamStatus
 from service.settings import Settings
 from service.streams import Streams
 from service.tensor_events import events, named, row
-from service.tensors import HEADER_LENGTH, TEXT, InferRequest, Input, Numbers, read_request, table, write_response
+from service.tensors import (
+    HEADER_LENGTH,
+    TEXT,
+    InferRequest,
+    Input,
+    Numbers,
+    read_request,
+    request_schema,
+    table,
+    write_response,
+)
 from service.wire import arrival
 
 PLATFORM = "nobacktrack"
@@ -110,12 +120,7 @@ async def model_ready(request: Request, stream: str) -> dict[str, object]:
 @models.post(
     "/infer",
     summary="Predict a stream, or learn from events",
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {"application/json": {"schema": InferRequest.model_json_schema()}},
-        }
-    },
+    openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": request_schema()}}}},
 )
 async def infer(request: Request, stream: str) -> Response:
     """A forecast: inputs `x` [steps, inputs] where the stream has inputs, else the parameter `horizon`.

@@ -66,6 +66,24 @@ class InferRequest(Part):
     outputs: list[Wanted] | None = Field(default=None, max_length=16)
 
 
+def request_schema() -> dict[str, Any]:
+    """The JSON schema of a request, in one piece: in an OpenAPI document, references to definitions lead nowhere."""
+    schema = InferRequest.model_json_schema()
+    parts = schema.pop("$defs")
+
+    def whole(node: Any) -> Any:
+        if isinstance(node, list):
+            return [whole(one) for one in node]
+        if isinstance(node, dict):
+            return whole(parts[node["$ref"].rpartition("/")[2]]) if "$ref" in node else {
+                name: whole(one) for name, one in node.items()
+            }
+        return node
+
+    described: dict[str, Any] = whole(schema)
+    return described
+
+
 @dataclass(frozen=True, slots=True)
 class Input:
     """An input with its bytes, where it has any."""

@@ -93,6 +93,13 @@ async def test_the_server(http: httpx.AsyncClient) -> None:
     assert (await http.get("/v2/health/ready")).json() == {"ready": True}
 
 
+async def test_the_request_is_described_in_one_piece(http: httpx.AsyncClient) -> None:
+    operation = (await http.get("/openapi.json")).json()["paths"]["/v2/models/{stream}/infer"]["post"]
+    schema = operation["requestBody"]["content"]["application/json"]["schema"]
+    assert "$" not in json.dumps(schema)
+    assert schema["properties"]["inputs"]["items"]["required"] == ["name", "shape", "datatype"]
+
+
 async def test_not_ready(load: httpx.AsyncClient, app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
     async def away() -> None:
         raise Unavailable("the store is away", retry_after=1)

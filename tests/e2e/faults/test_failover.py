@@ -66,7 +66,7 @@ def test_nothing_is_acknowledged_that_no_replica_has(site: tuple[Watched, Replic
     """Neither the first time nor when the same id comes again, though the event is in the primary's log by then."""
     watched, replicas = site
     watched.settle()
-    with Client(replicas.urls[0]) as client:
+    with Client(replicas.urls[0], retries=0) as client:
         client.create("s", CONFIG)
 
         def observe(number: int) -> int:

@@ -40,7 +40,7 @@ def test_a_store_that_is_full(tmp_path: Path) -> None:
     with (
         Server(tmp_path / "store") as server,
         Replicas(tmp_path, server.url, 1, checkpoint_every=100, outcomes_kept=10**6) as replicas,
-        Client(replicas.urls[0]) as client,
+        Client(replicas.urls[0], retries=0) as client,
         server.client() as store,
     ):
         load = Load(replicas.urls, STREAMS, lanes=2, pause=0.005)

@@ -10,6 +10,7 @@
 from model.codec import DamagedState, OtherFormat, from_bytes, to_bytes
 from model.config import Config, ConfigError
 from model.diagnosis import Diagnosis, diagnose
+from model.formats import stored_config
 from model.learner import Forecast, Learner
 from model.outcome import SHRUNK, SKIPPED, Outcomes
 from model.scaling import LARGEST
@@ -29,6 +30,7 @@ __all__ = [
     "Outcomes",
     "diagnose",
     "from_bytes",
+    "stored_config",
     "to_bytes",
     "warm_up",
 ]

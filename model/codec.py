@@ -2,8 +2,8 @@
 
     8 bytes magic | u32 length of the header | header, JSON | the arrays, little-endian, one after the other
 
-The header holds the format, the configuration and, for every array, name, dtype, shape and CRC-32; a SHA-256 over all
-that precedes it closes the file. Reading checks all of it before a learner exists.
+The header holds the format (`formats` reads the older ones), the configuration and, for every array, name, dtype, shape
+and CRC-32; a SHA-256 over all that precedes it closes the file. Reading checks all of it before a learner exists.
 """
 
 import hashlib
@@ -11,16 +11,17 @@ import json
 import math
 import struct
 import zlib
+from typing import Any
 
 import numpy as np
 
-from model.config import Config, ConfigError
-from model.initial import initial
+from model import formats
+from model.config import ConfigError
 from model.learner import Learner
-from model.state import State, arrays
+from model.state import arrays
+from model.types import Array
 
 MAGIC = b"NBTLRN\r\n"
-FORMAT = 1
 _LENGTH = struct.Struct("<I")
 _HASH = 32
 
@@ -30,7 +31,7 @@ class DamagedState(ValueError):
 
 
 class OtherFormat(ValueError):
-    """A learner written by another version of this package."""
+    """A learner written by a version of this package that this one does not know."""
 
 
 def to_bytes(learner: Learner) -> bytes:
@@ -40,7 +41,7 @@ def to_bytes(learner: Learner) -> bytes:
         blob = array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
         parts.append({"name": name, "dtype": array.dtype.name, "shape": array.shape, "crc": zlib.crc32(blob)})
         blobs.append(blob)
-    header = json.dumps({"format": FORMAT, "config": learner.config.to_dict(), "parts": parts}).encode()
+    header = json.dumps({"format": formats.NEWEST, "config": learner.config.to_dict(), "parts": parts}).encode()
     body = b"".join([MAGIC, _LENGTH.pack(len(header)), header, *blobs])
     return body + hashlib.sha256(body).digest()
 
@@ -54,24 +55,28 @@ def from_bytes(blob: bytes) -> Learner:
         raise DamagedState(f"the bytes of the learner are damaged in {_damaged_part(blob, start)}")
     end = start + _LENGTH.unpack_from(blob, len(MAGIC))[0]
     header = json.loads(blob[start:end])
-    if header["format"] != FORMAT:
-        raise OtherFormat(f"the learner has format {header['format']}; this version reads format {FORMAT}")
+    written = header["format"]
+    if not 1 <= written <= formats.NEWEST:
+        raise OtherFormat(f"the learner has format {written}; this version reads formats 1 to {formats.NEWEST}")
     try:
-        config = Config.from_dict(header["config"])
+        config = formats.stored_config(header["config"])
     except ConfigError as error:
         raise OtherFormat(f"the learner's configuration is of another version: {error}") from error
-    state = initial(config)
-    _fill(state, header["parts"], blob, end)
+    state = formats.state(config, _arrays(header["parts"], blob, end), written)
+    if state is None:
+        raise OtherFormat("the learner's arrays are not what this version keeps for its configuration")
     return Learner.from_state(config, state)
 
 
-def _fill(state: State, parts: list[dict[str, object]], blob: bytes, offset: int) -> None:
-    for (name, array), part in zip(arrays(state), parts, strict=True):
-        if part["name"] != name or part["dtype"] != array.dtype.name or tuple(part["shape"]) != array.shape:  # type: ignore[arg-type]
-            raise OtherFormat(f"the learner's array {name} is not what this version keeps")
-        values = np.frombuffer(blob, array.dtype.newbyteorder("<"), array.size, offset)
-        array[...] = values.reshape(array.shape)
-        offset += array.nbytes
+def _arrays(parts: list[dict[str, Any]], blob: bytes, offset: int) -> dict[str, Array]:
+    """Every array by its name."""
+    found: dict[str, Array] = {}
+    for part in parts:
+        shape, dtype = tuple(part["shape"]), np.dtype(part["dtype"])
+        values = np.frombuffer(blob, dtype.newbyteorder("<"), math.prod(shape), offset)
+        found[part["name"]] = values.reshape(shape).astype(dtype)
+        offset += math.prod(shape) * dtype.itemsize
+    return found
 
 
 def _damaged_part(blob: bytes, start: int) -> str:

@@ -6,7 +6,7 @@ from typing import NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from model import step
+from model import ahead, step
 from model.config import Config
 from model.initial import initial
 from model.outcome import Outcomes, outcomes, rules
@@ -97,7 +97,7 @@ class Learner:
         clock = self._state.scales.clock
         if times is None and clock[2] > 0:
             times = clock[0] + clock[1] * np.arange(1, horizon + 1)
-        step.forecast(self._state, self._rules, inputs, self._times(times, horizon), *result)
+        ahead.forecast(self._state, self._rules, inputs, self._times(times, horizon), *result)
         return result
 
     def digest(self) -> str:

@@ -35,7 +35,7 @@ class NoBackTrackForecaster(Forecaster):  # type: ignore[misc]
     calendar
         Seasons whose phase the network reads from the time: `hour`, `day`, `week`, `year`. Without `time` there are
         none.
-    horizons, cell, units, time_constants, gain, estimator, rank, residual_weight, optimiser, learning_rate, \
+    lags, horizons, cell, units, time_constants, gain, estimator, rank, residual_weight, optimiser, learning_rate, \
     learning_rate_decay, readout, forgetting, seed, dtype
         As in `model.Config`.
 
@@ -69,7 +69,8 @@ class NoBackTrackForecaster(Forecaster):  # type: ignore[misc]
     def __init__(
         self,
         time: str | None = None,
-        calendar: tuple[Season, ...] = ("day",),
+        calendar: tuple[Season, ...] = ("day", "week"),
+        lags: int = 48,
         horizons: int = 1,
         cell: Cell = "leaky",
         units: int = 64,
@@ -89,6 +90,7 @@ class NoBackTrackForecaster(Forecaster):  # type: ignore[misc]
         """Raises ConfigError for what no learner can have."""
         self.time = time
         self.calendar = calendar
+        self.lags = lags
         self.horizons = horizons
         self.cell = cell
         self.units = units
@@ -148,6 +150,7 @@ class NoBackTrackForecaster(Forecaster):  # type: ignore[misc]
             targets=("y",),
             inputs=tuple(f"x{place}" for place in range(inputs)),
             calendar=() if self.time is None else self.calendar,
+            lags=self.lags,
             horizons=self.horizons,
             cell=self.cell,
             units=self.units,

@@ -308,7 +308,7 @@ def _includes(copy: Token, head: Token) -> bool:
 def config_of(head: Head) -> model.Config:
     """The stream's configuration. Raises Internal where another version of the service wrote it."""
     try:
-        return model.Config.from_dict(json.loads(head.config))
+        return model.stored_config(json.loads(head.config))
     except model.ConfigError as error:
         raise Internal(f"the stream was written by another version of the service: {error}") from error
 

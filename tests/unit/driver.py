@@ -10,8 +10,8 @@ from model.initial import initial
 from model.jit import compiled
 from model.learn import learn_given
 from model.outcome import RTRL, Rules, rules
+from model.predict import forward, workspace
 from model.state import State
-from model.step import forward, workspace
 
 
 @compiled

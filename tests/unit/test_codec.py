@@ -2,12 +2,13 @@
 
 import hashlib
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import model
-from model import codec
+from model import codec, formats
 from tests.unit.streams import CONFIGS, stream
 
 
@@ -59,15 +60,40 @@ def test_damage_is_located(blob: bytes) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format": 2}, "format 2"),
+        ({"format": formats.NEWEST + 1}, f"format {formats.NEWEST + 1}; this version reads formats 1 to"),
+        ({"format": 0}, "format 0"),
         ({"config": {"targets": ["y"], "flux": 1}}, "another version"),
-        ({"config": {"targets": ["y"], "units": 3}}, "not what this version keeps"),
+        ({"config": {"targets": ["y"], "units": 3, "lags": 48}}, "not what this version keeps"),
     ],
 )
-def test_another_version_is_refused(blob: bytes, change: dict[str, object], message: str) -> None:
+def test_what_this_version_does_not_know_is_refused(blob: bytes, change: dict[str, object], message: str) -> None:
     start = len(codec.MAGIC) + 4
     end = start + int.from_bytes(blob[start - 4 : start], "little")
     header = json.dumps(json.loads(blob[start:end]) | change).encode()
     body = codec.MAGIC + len(header).to_bytes(4, "little") + header + blob[end:-32]
     with pytest.raises(model.OtherFormat, match=message):
         model.from_bytes(body + hashlib.sha256(body).digest())
+
+
+def test_a_learner_of_format_1_goes_on_as_it_was() -> None:
+    """formats/1.learner was written by the last version of format 1, and 1.json holds what that version said of it."""
+    folder = Path(__file__).with_name("formats")
+    said = json.loads((folder / "1.json").read_text())
+    blob = (folder / "1.learner").read_bytes()
+    learner = model.from_bytes(blob)
+    assert learner.version == said["version"]
+    # What has been added since is off, and all else as it was written.
+    now = learner.config.to_dict()
+    assert {name: now[name] for name in said["config"]} == said["config"]
+    assert {name: now[name] for name in now.keys() - said["config"].keys()} == {"lags": 0, "readout": "rls"}
+    assert model.stored_config(said["config"]) == learner.config
+    # The next value is predicted to the bit as it would have been.
+    ahead = learner.forecast(1)
+    assert [part[0, 0] for part in ahead] == [said[name][0] for name in ("mean", "lower", "upper")]
+    # From here on it is a learner of today.
+    again = model.from_bytes(model.to_bytes(learner))
+    assert again.digest() == learner.digest()
+    for one in (learner, again):
+        one.observe_many(*stream(one.config, 200, seed=1))
+    assert again.digest() == learner.digest()
+    assert np.isfinite(learner.forecast(3).mean).all()

@@ -10,11 +10,13 @@ ROOT = Path(__file__).parents[2]
 MODEL = (
     {"types", "jit"},
     {"elementary", "config", "state", "signs", "kernels", "scaling", "intervals", "optim"},
-    {"cells", "readout", "calendar", "tangent", "rtrl", "anomaly"},
+    {"cells", "readout", "calendar", "profile", "mixture", "tangent", "rtrl", "anomaly"},
     {"symbols", "traces", "outcome"},
-    {"horizons", "initial", "learn"},
+    {"horizons", "experts", "initial", "learn"},
+    {"predict"},
     {"step"},
-    {"learner"},
+    {"ahead"},
+    {"learner", "formats"},
     {"codec", "warm", "diagnosis"},
     {"__init__", "river"},
 )

@@ -21,16 +21,19 @@ def forecast(
 
     Up to the horizons of the configuration each step has its own readout. Beyond, the learner runs ahead on its own
     one-step predictions, as if they had been observed, from where the last readout leaves off. What it runs on was
-    itself predicted: so each change is damped, once more a step, by `optim.skill`, towards what the seasons alone say
-    (a damped trend: E. Gardner, E. McKenzie, *Forecasting trends in time series*, 1985). The interval of step s is that
-    of the last readout times √(s/H), as errors that add up independently would have it.
+    itself predicted: so each change is damped, once more a step, by √`optim.skill`, towards what the seasons alone say
+    (a damped trend: E. Gardner, E. McKenzie, *Forecasting trends in time series*, 1985). Without times there are no
+    seasons to lean on, and the learner's own rhythm is all there is: by the root of that, then. The interval of step s
+    is that of the last readout times √(s/H), as errors that add up independently would have it.
     """
     work = workspace(state, False)
     network, scales, H = state.network, state.scales, state.readout.V.shape[0]
     h, p, fed, last = network.h.copy(), network.p.copy(), scales.fed.copy(), scales.last.copy()
     value, lags = scales.value.copy(), state.experts.lags.copy()
     direct, offset = np.zeros(work.ahead.shape), np.zeros(mean.shape[1])
-    skill, damping = optim.skill(scales.losses), 1.0
+    fading, damping = math.sqrt(optim.skill(scales.losses)), 1.0
+    if rules.seasons.shape[0] == 0 or math.isnan(times[0]):
+        fading = math.sqrt(fading)
     for t in range(X.shape[0]):
         feed(work.z, h, fed, scales, X[t], times[t], rules.seasons)
         forward(state, rules, p, h, work)
@@ -47,7 +50,7 @@ def forecast(
             if t < H:
                 offset[i] = direct[t, i] - work.ahead[0, i]
             mean[t, i] = direct[t, i] if t < H else work.ahead[0, i] + offset[i]
-        damping *= skill
+        damping *= fading
         interval(state, rules, head, mean[t], lower[t], upper[t])
         spread = math.sqrt((t + 1.0) / (head + 1.0))
         for i in range(mean.shape[1]):

@@ -1,7 +1,9 @@
 """HTTP: translates requests into calls of `Streams` and its answers into responses; decides nothing."""
 
+import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import pydantic_core
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
@@ -12,7 +14,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 import model
-from service.errors import BadRequest, ServiceError, TooLarge, Unavailable
+from service.errors import BadRequest, ServiceError, TooLarge
 from service.kernels import Kernels
 from service.keyring import visible
 from service.metrics import Metrics
@@ -36,7 +38,9 @@ from service.streams import Streams
 
 NDJSON = "application/x-ndjson"
 LINES_AT_ONCE = 512
-"""Lines of a bulk request that are learnt in one go."""
+"""Lines of a bulk request that are learnt in one go;"""
+AHEAD = 3
+"""and how many times as many are read meanwhile."""
 
 Name = Annotated[StreamName, Path(alias="stream", description="Name of the stream.")]
 Horizon = Annotated[int, Query(ge=1, description="Steps ahead.", examples=[24])]
@@ -225,26 +229,53 @@ async def forecast_with_inputs(stream: Name, request: Request) -> Forecast:
 
 
 async def _bulk(request: Request, name: str) -> AsyncIterator[bytes]:
-    """Answers, a line each. After an outage nothing more is learnt, so that the order of events has no hole."""
+    """Answers, a line each. After an outage nothing more is learnt, so that the order of events has no hole.
+
+    While some lines are being learnt, the next ones are read.
+    """
     streams, metrics, settings = _services(request)
-    outage = None
+    outage: ServiceError | None = None
+    ahead: deque[Lines] = deque()
+    last: asyncio.Future[Answer] | None = None
     async for lines in _lines(request, settings.max_body):
         parsed = [(number, _message(line)) for number, line in lines]
-        answers: list[Answer] = []
+        promises: list[asyncio.Future[Answer]] = []
         if outage is None:
             try:
-                answers = await streams.observe(name, [one for _, one in parsed if not isinstance(one, ServiceError)])
+                promises = await streams.submit(
+                    name, [one for _, one in parsed if not isinstance(one, ServiceError)], behind=last
+                )
             except ServiceError as error:
                 outage = error
-        learnt = iter(answers)
-        written: list[bytes] = []
-        for number, one in parsed:
-            answer = one if isinstance(one, ServiceError) else next(learnt, outage)
-            assert answer is not None, "there is an answer for every event unless there was an outage"
-            if isinstance(answer, Unavailable):
-                outage = answer
-            written.append(encode(answer, metrics, line=number))
-        yield b"\n".join([*written, b""])
+        last = promises[-1] if promises else last
+        ahead.append(Lines(parsed, promises, outage))
+        if len(ahead) > AHEAD:
+            yield await _answered(ahead.popleft(), metrics)
+    while ahead:
+        yield await _answered(ahead.popleft(), metrics)
+
+
+class Lines(NamedTuple):
+    """Lines that are being learnt."""
+
+    parsed: list[tuple[int, Event | Label | ServiceError]]
+    promises: list[asyncio.Future[Answer]]
+    """Of those that could be read; none after an outage."""
+    outage: ServiceError | None
+
+
+async def _answered(lines: Lines, metrics: Metrics) -> bytes:
+    promises = iter(lines.promises)
+    written: list[bytes] = []
+    for number, one in lines.parsed:
+        if isinstance(one, ServiceError):
+            answer: Answer = one
+        elif lines.outage is not None and not lines.promises:
+            answer = lines.outage
+        else:
+            answer = await next(promises)
+        written.append(answer if isinstance(answer, bytes) else encode(answer, metrics, line=number))
+    return b"\n".join([*written, b""])
 
 
 def _message(line: bytes | ServiceError) -> Event | Label | ServiceError:

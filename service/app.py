@@ -18,6 +18,7 @@ from service.body_time import BodyTime
 from service.browsers import OwnPages, cross_origin
 from service.buckets import Buckets
 from service.errors import BadRequest, Internal, MethodNotAllowed, NotFound, ServiceError, TooLarge
+from service.gunzip import Gunzip
 from service.kernels import Kernels
 from service.keyring import Keyring
 from service.metrics import Metrics
@@ -78,6 +79,7 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
 def _add_guards(app: FastAPI, settings: Settings, metrics: Metrics, keyring: Keyring | None) -> None:
     """What a request passes before it is looked at; the one added last is the first."""
     app.add_middleware(BodyLimit, limit=settings.max_body)
+    app.add_middleware(Gunzip, metrics=metrics)
     if settings.rate > 0:
         app.add_middleware(Rates, buckets=Buckets(settings.rate, settings.rate_burst), metrics=metrics)
     app.add_middleware(BodyTime, seconds=settings.body_seconds, metrics=metrics)

@@ -20,7 +20,7 @@ from service.learning import Learning, Learnt
 from service.live import Live
 from service.metrics import Metrics
 from service.patience import Patience
-from service.queues import Answer, Stream, Waiting, refuse
+from service.queues import Stream, Waiting, refuse
 from service.settings import Settings
 from service.store import Committed, Store, Waits
 from service.wire import FINGERPRINT
@@ -55,27 +55,31 @@ class Batches:
         self._store = store
         self._hot = hot
         self._metrics = metrics
+        self._busy: dict[str, Stream] = {}
+        metrics.queue.set_function(self._waiting)
         self._learning = Learning(store, hot, live, metrics)
         self._deferral = Deferral(settings, store, hot, self._learning, metrics)
 
     def put(self, stream: Stream, waiting: Iterable[Waiting]) -> None:
         """Add to the queue, and see to it that somebody works."""
+        now = asyncio.get_running_loop().time()
         for one in waiting:
-            one.arrived, one.store_seconds = asyncio.get_running_loop().time(), stream.store_seconds
+            one.arrived, one.store_seconds = now, stream.store_seconds
             stream.queue.append(one)
-            self._metrics.queue.inc()
-            one.answer.add_done_callback(self._settled)
         if stream.queue and stream.worker is None:
+            self._busy[stream.name] = stream
             stream.worker = asyncio.create_task(self._work(stream))
 
-    def _settled(self, _: asyncio.Future[Answer]) -> None:
-        self._metrics.queue.dec()
+    def _waiting(self) -> int:
+        """Events that wait to be learnt, those that are being learnt included."""
+        return sum(len(stream.queue) + stream.working for stream in self._busy.values())
 
     async def _work(self, stream: Stream) -> None:
         """Empty the queue, batch after batch."""
         try:
             while stream.queue:
                 batch = self._take(stream)
+                stream.working = len(batch)
                 try:
                     await self._process(stream, batch)
                 except ServiceError as error:
@@ -85,7 +89,9 @@ class Batches:
                     logger.exception("a batch of stream %s failed", stream.name)
                     refuse(batch, Internal("the event was not learnt; see the service's log"))
         finally:
-            stream.worker = None
+            stream.worker, stream.working = None, 0
+            if self._busy.get(stream.name) is stream:
+                del self._busy[stream.name]
 
     def _take(self, stream: Stream) -> list[Waiting]:
         """The next batch: bounded, without what nobody waits for, with no id twice, all late or none of it.

@@ -18,6 +18,7 @@
     │   ├── Taken
     │   └── Conflicting                            changed by somebody else at the same moment
     ├── TooLarge                        413   1009
+    ├── UnsupportedEncoding             415   1003
     ├── TooMany                         429   1013   a bound is reached; come again
     ├── Unavailable                     503   1013   the store is away; nothing was learnt, or it is safe to repeat
     │   └── StoreFull                   507
@@ -153,6 +154,13 @@ class TooLarge(ServiceError):
 
     status = 413
     close_code = 1009
+
+
+class UnsupportedEncoding(ServiceError):
+    """The body is packed in a way that is not known here"""
+
+    status = 415
+    close_code = 1003
 
 
 class TooMany(ServiceError):

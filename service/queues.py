@@ -85,6 +85,8 @@ class Stream:
     shape: Shape
     queue: deque[Waiting] = field(default_factory=deque)
     worker: asyncio.Task[None] | None = None
+    working: int = 0
+    """Events of the batch that is under way."""
     event_seconds: float | None = None
     """Running mean of the time that learning one event takes; None before the first."""
 

@@ -160,16 +160,21 @@ class Streams:
             stream = self._streams.setdefault(name, Stream(name, Shape.of(copy)))
         return stream
 
-    async def submit(self, name: str, events: Sequence[Event | Label]) -> list[asyncio.Future[Answer]]:
+    async def submit(
+        self, name: str, events: Sequence[Event | Label], behind: asyncio.Future[Answer] | None = None
+    ) -> list[asyncio.Future[Answer]]:
         """Put events and labels into the queue, in order; a promise each. One that is refused does not stop the rest.
 
         Every promise is kept: when the event is durable, or refused. Raises UnknownStream, TooMany when too many wait
-        already, with nothing taken, and Unavailable when the store does not answer or the service is shutting down.
+        already, with nothing taken, and Unavailable when the store does not answer or the service is shutting down, or
+        when an outage has broken the promise `behind`, so that the order of events has no hole.
         """
         stream = await self.open(name)
         read = [_read(stream.shape, event) for event in events]
         if any(isinstance(one, BadEvent) for one in read) and await self._is_another(stream):
             read = [_read(stream.shape, event) for event in events]
+        if behind is not None and behind.done() and isinstance(refused := behind.result(), Unavailable):
+            raise refused
         if self._closing:
             raise Unavailable("the service is shutting down; send it again", retry_after=1)
         if len(stream.queue) + len(events) > self._settings.max_queue:

@@ -1,13 +1,13 @@
 """Between what is on the wire and what the learner reads: events to numbers, outcomes to JSON."""
 
 import hashlib
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from pydantic_core import to_json
 
 from model import LARGEST, Config, Forecast, Outcomes
 from service.errors import BadEvent
@@ -73,17 +73,27 @@ def indices(alphabet: Sequence[str], values: Mapping[str, float | str | None]) -
 
 def channels(field: str, names: Sequence[str], values: Mapping[str, float | str | None]) -> tuple[float, ...]:
     """The values in the order of `names`, NaN for null. Raises BadEvent unless the names are exactly these."""
-    if values.keys() != set(names):
+    numbers = []
+    for name in names:
+        value = values.get(name, name)  # text is no number, so this stands for a missing one too
+        if isinstance(value, str):
+            raise _misfit(field, names, values)
+        numbers.append(math.nan if value is None else float(value))
+        if value is not None and abs(value) > LARGEST:
+            raise BadEvent(f"every number in {field} must lie within ±{LARGEST:g}", field=field)
+    if len(values) != len(names):
+        raise _misfit(field, names, values)
+    return tuple(numbers)
+
+
+def _misfit(field: str, names: Sequence[str], values: Mapping[str, float | str | None]) -> BadEvent:
+    """What is wrong with the channels of an event."""
+    if missing := [name for name in names if name not in values]:
+        return BadEvent(f"{field} lacks {', '.join(missing)}; send null for a value that is missing", field=field)
+    if len(values) != len(names):
         expected = ", ".join(names) if names else "none"
-        if missing := [name for name in names if name not in values]:
-            raise BadEvent(f"{field} lacks {', '.join(missing)}; send null for a value that is missing", field=field)
-        raise BadEvent(f"{field} has a channel that this stream has not; its channels are: {expected}", field=field)
-    if any(isinstance(value, str) for value in values.values()):
-        raise BadEvent(f"every value in {field} must be a number, without quotes", field=field)
-    numbers = tuple(math.nan if (value := values[name]) is None else float(value) for name in names)
-    if any(abs(number) > LARGEST for number in numbers):
-        raise BadEvent(f"every number in {field} must lie within ±{LARGEST:g}", field=field)
-    return numbers
+        return BadEvent(f"{field} has a channel that this stream has not; its channels are: {expected}", field=field)
+    return BadEvent(f"every value in {field} must be a number, without quotes", field=field)
 
 
 def future(config: Config, request: ForecastRequest) -> Float64:
@@ -95,40 +105,38 @@ class OutcomeWriter:
     """Writes outcomes of one configuration as JSON (schemas.Outcome), a few microseconds each."""
 
     def __init__(self, config: Config) -> None:
-        self._keys = [json.dumps(name) + ":" for name in config.targets]
-        self._symbols = [json.dumps(symbol) + ":" for symbol in config.alphabet or ()]
-        self._with_next = not config.inputs
+        self._config = config
 
     def write(self, ids: Sequence[str | None], outcomes: Outcomes) -> list[bytes]:
-        """One JSON object an event."""
-        fields = (*outcomes[:7], outcomes.next)
-        rows = zip(ids, *(field.tolist() for field in fields), strict=True)
-        return [self._one(*row).encode() for row in rows]
+        """One JSON object an event; what is not finite becomes null, as JSON has neither NaN nor infinity."""
+        named = self._named_symbols if self._config.alphabet is not None else self._named
+        following = outcomes.next.tolist() if not self._config.inputs else [None] * len(ids)
+        rows = zip(ids, *(field.tolist() for field in outcomes[:7]), following, strict=True)
+        return [
+            to_json(
+                {
+                    "id": event,
+                    "version": version,
+                    "prediction": named(prediction),
+                    "lower": named(lower),
+                    "upper": named(upper),
+                    "loss": loss,
+                    "baseline_loss": baseline,
+                    "anomaly": anomaly,
+                    "next": None if ahead is None else named(ahead),
+                },
+                inf_nan_mode="null",
+            )
+            for event, version, prediction, lower, upper, loss, baseline, anomaly, ahead in rows
+        ]
 
-    def _one(
-        self, event_id: str | None, version: int, prediction: list[float], lower: list[float], upper: list[float],
-        loss: float, baseline: float, anomaly: float, following: list[float],
-    ) -> str:  # fmt: skip
-        return (
-            f'{{"id":{"null" if event_id is None else json.dumps(event_id)},"version":{version},'
-            f'"prediction":{self._named(prediction)},"lower":{self._named(lower)},"upper":{self._named(upper)},'
-            f'"loss":{_number(loss)},"baseline_loss":{_number(baseline)},"anomaly":{_number(anomaly)},'
-            f'"next":{self._named(following) if self._with_next else "null"}}}'
-        )
+    def _named(self, values: list[float]) -> dict[str, float]:
+        return dict(zip(self._config.targets, values, strict=True))
 
-    def _named(self, values: list[float]) -> str:
-        if self._symbols:
-            return "{" + self._keys[0] + (_object(self._symbols, values) if math.isfinite(values[0]) else "null") + "}"
-        return _object(self._keys, values)
-
-
-def _object(keys: list[str], values: list[float]) -> str:
-    return "{" + ",".join(key + _number(value) for key, value in zip(keys, values, strict=True)) + "}"
-
-
-def _number(value: float) -> str:
-    """JSON has neither NaN nor infinity."""
-    return repr(value) if math.isfinite(value) else "null"
+    def _named_symbols(self, values: list[float]) -> dict[str, dict[str, float] | None]:
+        known = math.isfinite(values[0])
+        symbols = self._config.alphabet or ()
+        return {self._config.targets[0]: dict(zip(symbols, values, strict=True)) if known else None}
 
 
 def steps(config: Config, forecast: Forecast) -> list[dict[str, dict[str, Said]]]:

@@ -39,7 +39,8 @@ SERVICE = (
     {"streams"},
     {"api"},
     {"refusals", "exchange"},
-    {"ws", "sse", "api_lifecycle", "middleware", "browsers", "auth", "admission", "body_time", "rates", "kserve"},
+    {"ws", "sse", "api_lifecycle", "kserve"}
+    | {"middleware", "browsers", "auth", "admission", "body_time", "rates", "gunzip"},
     {"protocol", "key_commands"},
     {"app"},
     {"serve"},

@@ -45,6 +45,7 @@ class _Unpacking:
         self._receive = receive
         self._packed = b""
         self._more = True
+        self._begun = False
         self._unzip = zlib.decompressobj(GZIP)
 
     async def __call__(self) -> Message:
@@ -60,13 +61,14 @@ class _Unpacking:
 
     def _piece(self) -> bytes:
         try:
+            if self._packed and self._unzip.eof:
+                # Another member: files that were compressed in parts are one after the other.
+                self._unzip = zlib.decompressobj(GZIP)
+            self._begun = self._begun or bool(self._packed)
             body = self._unzip.decompress(self._packed, PIECE)
-            self._packed = self._unzip.unconsumed_tail
-            if self._unzip.eof and (self._unzip.unused_data or self._more):
-                # Another member may follow: files that were compressed in parts are one after the other.
-                self._packed, self._unzip = self._unzip.unused_data, zlib.decompressobj(GZIP)
-            elif not self._packed and not self._more and not self._unzip.eof:
-                raise BadRequest("the body ends before its gzip does")
         except zlib.error:
             raise BadRequest("the body is not gzip, as its Content-Encoding says") from None
+        self._packed = self._unzip.unused_data if self._unzip.eof else self._unzip.unconsumed_tail
+        if self._begun and not (self._packed or self._more or self._unzip.eof):
+            raise BadRequest("the body ends before its gzip does")
         return body

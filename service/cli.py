@@ -1,10 +1,7 @@
 """The command line: reads arguments, calls what does the work, turns a failure into one line and exit code 1."""
 
-import asyncio
 import contextlib
-import dataclasses
 import itertools
-import json
 import re
 import signal
 import socket
@@ -16,15 +13,14 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
-from service import csv_events, demo, key_commands, local
+from service import client_commands, csv_events, demo, key_commands, local, store_commands
 from service.client import Client, ClientError
 from service.environment import settings as _settings
 from service.failure import Failure
 from service.listen import listen
+from service.options import DataDir, Host, Json, Port, Url, key, print_
 from service.replay import replay as replay_rows
-from service.schemas import STREAM_NAME
 
 app = typer.Typer(
     name="nobacktrack",
@@ -36,11 +32,8 @@ app = typer.Typer(
 
 app.add_typer(key_commands.app, name="keys")
 
-Host = Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")]
-Port = Annotated[int | None, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.", show_default="8000")]
-DataDir = Annotated[Path | None, typer.Option(help="Where the data is kept.", show_default=".nobacktrack")]
-Url = Annotated[str | None, typer.Option(help="A service that runs already, such as http://127.0.0.1:8000.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
+app.add_typer(store_commands.app)
+app.add_typer(client_commands.app)
 
 
 def main() -> None:
@@ -97,10 +90,10 @@ def demo_(
             service = local.LocalService(settings.data_dir, port=settings.port)
             with _waiting(console, "starting the service; the first time it compiles the kernels"):
                 stack.enter_context(service)
-            client = stack.enter_context(Client(service.url, key=_key(), retries=0))
+            client = stack.enter_context(Client(service.url, key=key(), retries=0))
             demo.run(client, console, interval=interval, log_every=log_every, check=service.check)
         else:
-            client = stack.enter_context(Client(url, key=_key(), retries=0))
+            client = stack.enter_context(Client(url, key=key(), retries=0))
             with _waiting(console, f"waiting for {url}"):
                 local.wait_until_ready(client)
             demo.run(client, console, interval=interval, log_every=log_every, check=lambda: None)
@@ -130,128 +123,10 @@ def replay(
         raise Failure(f"{file} has no rows")
     config: dict[str, Any] = {"targets": targets, "inputs": inputs or []} | ({} if units is None else {"units": units})
     lines = csv_events.count_lines(file)
-    with _service(url) as address, Client(address, key=_key()) as client, _progress(lines) as progress:
+    with _service(url) as address, Client(address, key=key()) as client, _progress(lines) as progress:
         client.create(name, config)
         report = replay_rows(client, name, itertools.chain([first], rows), targets, progress)
-    _print(as_json, report.to_dict(), report.to_table())
-
-
-@app.command(epilog="Example: nobacktrack streams --url http://127.0.0.1:9000")
-def streams(url: Url = None, as_json: Json = False) -> None:
-    """List the streams of a service, and how many events each has learnt."""
-    settings = _settings()
-    with Client(url or f"http://{settings.host}:{settings.port}", key=_key()) as client:
-        found = client.heads()
-    table = Table("stream", "version", "targets")
-    for head in found:
-        table.add_row(head.name, str(head.version), ", ".join(head.targets))
-    _print(as_json, {"streams": [{"name": head.name, "version": head.version} for head in found]}, table)
-
-
-@app.command("replay-log", epilog="Example: nobacktrack replay-log taxi --set learning_rate=0.003")
-def replay_log_(
-    stream: Annotated[str, typer.Argument(help="Name of the stream.", metavar="STREAM")],
-    first: Annotated[
-        int | None, typer.Option("--from", min=0, help="Version to begin at: 0 or a checkpoint's.", metavar="V")
-    ] = None,
-    last: Annotated[int | None, typer.Option("--to", min=0, help="Version to end at.", metavar="V")] = None,
-    changes: Annotated[
-        list[str] | None, typer.Option("--set", help="A setting to try; repeatable.", metavar="NAME=VALUE")
-    ] = None,
-    data_dir: DataDir = None,
-    as_json: Json = False,
-) -> None:
-    """Rebuild a learner from the log of its stream and compare it, bit for bit, with the stored ones.
-
-    With --set, two new learners read the log, one as the stream's and one with these settings, and their losses are
-    printed. Works on the store of REDIS_URL or of the data directory, whether or not a service runs on it.
-    """
-    # Here and below: these load the compiler.
-    from service import replay_log, stores
-
-    chosen = dict(map(replay_log.setting, changes or []))
-
-    async def rebuilt() -> replay_log.Replayed:
-        async with stores.open_store(_settings(data_dir=data_dir)) as store:
-            return await replay_log.rebuild(store, stream, first, last)
-
-    async def compared() -> tuple[replay_log.Losses, ...]:
-        async with stores.open_store(_settings(data_dir=data_dir)) as store:
-            return await replay_log.compare(store, stream, chosen, first, last)
-
-    if chosen:
-        table = Table("settings", "events", "loss", "baseline's", "ratio")
-        rows = asyncio.run(compared())
-        for row in rows:
-            named = ", ".join(f"{name}={value}" for name, value in row.settings.items()) or "as they are"
-            table.add_row(named, f"{row.events:,}", f"{row.loss:.4g}", f"{row.baseline:.4g}", f"{row.ratio:.4g}")
-        values = [dataclasses.asdict(row) | {"ratio": row.ratio} for row in rows]
-        _print(as_json, {"stream": stream, "learners": values}, table)
-        return
-    result = asyncio.run(rebuilt())
-    if as_json:
-        print(json.dumps(dataclasses.asdict(result)))
-    else:
-        print(f"{stream}, replayed from version {result.begins} to {result.version}")
-        for version, same in result.stored.items():
-            print(f"the learner stored at version {version} is {'the same, bit for bit' if same else 'ANOTHER ONE'}")
-        print(f"digest {result.digest}")
-    if not all(result.stored.values()):
-        raise Failure(f"a stored learner of {stream} is not what its log makes")
-
-
-@app.command("export", epilog="Example: nobacktrack export taxi taxi.nbt")
-def export_(
-    stream: Annotated[str, typer.Argument(help="Name of the stream.", metavar="STREAM")],
-    file: Annotated[Path, typer.Argument(help="What to write; replaced when it exists.", metavar="FILE")],
-    data_dir: DataDir = None,
-    as_json: Json = False,
-) -> None:
-    """Write a stream to one file: configuration, learner, log and outcomes. It may go on learning meanwhile."""
-    from service import archive, stores
-
-    async def work() -> archive.Summary:
-        async with stores.open_store(_settings(data_dir=data_dir)) as store:
-            return await archive.export(store, stream, file)
-
-    _print_summary(as_json, asyncio.run(work()), f"written to {file}")
-
-
-@app.command("import", epilog="Example: nobacktrack import taxi.nbt --as taxi-2")
-def import_(
-    file: Annotated[Path, typer.Argument(help="What `export` wrote.", metavar="FILE")],
-    name: Annotated[
-        str | None, typer.Option("--as", help="Another name for the stream.", metavar="STREAM", show_default="its own")
-    ] = None,
-    data_dir: DataDir = None,
-    as_json: Json = False,
-) -> None:
-    """Make a stream from a file: the same history, to the bit. An import that was broken off is completed."""
-    from service import archive, stores
-
-    if name is not None and not re.fullmatch(STREAM_NAME, name):
-        raise Failure("a stream's name is 1 to 64 letters, digits, _ or -")
-    settings = _settings(data_dir=data_dir)
-    if settings.redis_url is None:
-        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-
-    async def work() -> archive.Summary:
-        async with stores.open_store(settings) as store:
-            return await archive.restore(store, file, name, settings.max_streams)
-
-    _print_summary(as_json, asyncio.run(work()), f"read from {file}")
-
-
-def _key() -> str | None:
-    """The key with which this person asks a service."""
-    key = _settings().key
-    return None if key is None else key.get_secret_value()
-
-
-def _print_summary(as_json: bool, summary: Any, what: str) -> None:
-    table = Table("stream", "version", "log from", "ids known", title=what)
-    table.add_row(summary.stream, str(summary.version), str(summary.begins), str(summary.outcomes))
-    _print(as_json, dataclasses.asdict(summary), table)
+    print_(as_json, report.to_dict(), report.to_table())
 
 
 @contextlib.contextmanager
@@ -289,10 +164,3 @@ def _progress(lines: int | None) -> Iterator[Callable[[int], None]]:
                 bar.update(task, completed=line)
 
         yield reached
-
-
-def _print(as_json: bool, values: dict[str, Any], table: Table) -> None:
-    if as_json:
-        print(json.dumps(values))
-    else:
-        Console().print(table)

@@ -162,9 +162,15 @@ class EmbeddedServer:
 
     def _prepare(self) -> None:
         self._data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # The path of a deep directory does not fit into a socket's address; a private temporary one does.
-        if len(os.fsencode(self._data_dir / "redis.sock")) >= SOCKET_PATH_BYTES:
-            self._short_dir = tempfile.mkdtemp(prefix="nobacktrack-")
+        # The path of a deep directory does not fit into a socket's address; a private temporary one does, unless TMPDIR
+        # is deep itself.
+        self._socket = self._data_dir / "redis.sock"
+        for parent in (None, "/tmp"):  # noqa: S108 - mkdtemp makes a folder that only we can use
+            if len(os.fsencode(self._socket)) < SOCKET_PATH_BYTES:
+                break
+            if self._short_dir is not None:
+                shutil.rmtree(self._short_dir, ignore_errors=True)
+            self._short_dir = tempfile.mkdtemp(prefix="nobacktrack-", dir=parent)
             self._socket = Path(self._short_dir) / "redis.sock"
         self._lock = os.open(self._data_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 

@@ -5,6 +5,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -136,7 +137,13 @@ async def test_without_any_binary(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         await EmbeddedServer(tmp_path).start()
 
 
-async def test_the_path_of_a_deep_directory_is_no_hindrance(tmp_path: Path) -> None:
+@pytest.mark.parametrize("temporary", ["shallow", "deep"])
+async def test_the_path_of_a_deep_directory_is_no_hindrance(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, temporary: str
+) -> None:
+    if temporary == "deep":
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / ("t" * 90)))
+        (tmp_path / ("t" * 90)).mkdir()
     deep = tmp_path / ("d" * 120) / "a b%2Fc?d"
     server = EmbeddedServer(deep)
     await server.start()

@@ -41,7 +41,8 @@ SERVICE = (
     {"refusals", "exchange"},
     {"ws", "sse", "api_lifecycle", "kserve"}
     | {"middleware", "browsers", "auth", "admission", "body_time", "rates", "gunzip"},
-    {"protocol", "key_commands"},
+    {"protocol", "key_commands", "options"},
+    {"client_commands", "store_commands"},
     {"app"},
     {"serve"},
     {"cli"},

@@ -100,5 +100,6 @@ def _transplanted(state: State, fresh: State) -> State:
         network=network,
         readout=other.readout,
         scales=other.scales,
+        experts=other.experts,
         intervals=other.intervals,
     )

@@ -14,9 +14,6 @@ from model.outcome import RLS, Rules, Work
 from model.state import State
 from model.types import Float64
 
-TARGET_CLIP = 4.0
-"""A learning target, in root mean square changes and times √(steps ahead), is cut to ±TARGET_CLIP."""
-
 
 @inner
 def judge(state: State, y: Float64) -> None:
@@ -49,7 +46,7 @@ def learn(state: State, rules: Rules, y: Float64, eta: float, work: Work) -> Non
             if math.isnan(y[i]) or kept.ring_seen[row, i] == 0 or scales.change[i] <= 0.0:
                 continue
             change = (y[i] - kept.ring_last[row, i]) / math.sqrt(scales.change[i])
-            target = scaling.clip(change, TARGET_CLIP * math.sqrt(h + 1.0))
+            target = scaling.clip(change, scaling.TARGET_CLIP * math.sqrt(h + 1.0))
             work.errors[i] = readout.value(kept.V[h], kept.ring_phi[row], i) - target
             present += 1
             if rules.readout == RLS:

@@ -9,8 +9,9 @@ from model.config import GATES, Config
 from model.intervals import MISCOVERAGE, WINDOW
 from model.optim import PRIOR_SQUARE
 from model.outcome import CELLS
+from model.profile import SLOTS
 from model.readout import PRIOR
-from model.state import Intervals, Network, Readout, Scales, State, Tangent, aligned
+from model.state import Experts, Intervals, Network, Readout, Scales, State, Tangent, aligned
 
 
 def initial(config: Config) -> State:
@@ -21,6 +22,7 @@ def initial(config: Config) -> State:
         tangent=_tangent(config),
         readout=_readout(config),
         scales=_scales(config),
+        experts=_experts(config),
         intervals=_intervals(config),
     )
 
@@ -34,6 +36,8 @@ def _network(config: Config) -> Network:
     spread_rates(rates, *config.time_constants)
     W = aligned((k, K), real)
     signs.fill_weights(W, n, config.gain, config.seed)
+    # A state that began by turning with the calendar would hold less of the series; it learns to where that helps.
+    W[k - 1 - config.seasonal : k - 1] = 0.0
     set_biases(CELLS.index(config.cell), W, rates)
     m0, m1, m2 = np.zeros(K * adaptive, real), aligned(moments, real), aligned(moments, real)
     if config.optimiser == "kalman":
@@ -56,7 +60,7 @@ def _tangent(config: Config) -> Tangent:
         W_x=np.zeros((crossing, K), real),
         rho=np.ones(n * traces),
         sizes=np.zeros(n * traces),
-        trust=np.zeros(2),
+        trust=np.zeros(3),
         J=np.zeros((n, k, K) if exact else (0, 0, 0), real),
     )
 
@@ -91,11 +95,26 @@ def _scales(config: Config) -> Scales:
         losses=np.ones(2),
         value=np.zeros(q),
         fed=np.zeros(config.fed_back),
+        profile=np.zeros((q if config.alphabet is None else 0, len(config.calendar), SLOTS)),
         x_seen=np.zeros(x, np.int64),
         x_mean=np.zeros(x),
         x_variance=np.zeros(x),
         counts=np.zeros(0 if config.alphabet is None else len(config.alphabet)),
         clock=np.array([0.0, 0.0, -1.0]),
+    )
+
+
+def _experts(config: Config) -> Experts:
+    q, L = len(config.targets), config.lags
+    s, K = (L + 2 + len(config.calendar), 3) if L else (0, 0)
+    variances = np.full(s, PRIOR)
+    variances[:L] /= np.arange(1, L + 1)
+    return Experts(
+        lags=np.zeros((q, L)),
+        V=np.zeros((s, q)),
+        P=np.tile(np.diag(variances), (q if L else 0, 1, 1)),
+        regret=np.zeros((q, K)),
+        spread=np.zeros((q, K)),
     )
 
 

@@ -152,7 +152,11 @@ def _estimate(state: State, rules: Rules, ranges: tuple[int, ...], work: Work) -
             traces.draw(pair.x[r], pair.rho, work.signs[r])
         trust = rules.residual_weight
         if trust < 0.0:
-            trust = traces.trust(pair.trust, pair.w[state.clock[0] % pair.w.shape[0]], work.pull)
+            j, exact = state.clock[0] % pair.w.shape[0], 0.0
+            lo, hi = (ranges[0], ranges[1]) if j < network.h.shape[0] else (ranges[2], ranges[3])
+            for i in range(lo, hi):
+                exact += float(work.b[i] * work.z[j] + work.d[i] * pair.S[j, i]) ** 2
+            trust = traces.trust(pair.trust, pair.w[j], work.pull, exact)
     for r in range(R):
         work.s[r] = trust * work.pull[r] / R
     return bound, norm, trust, guarded

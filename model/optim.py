@@ -42,6 +42,12 @@ def caution(losses: Float64) -> float:
 
 
 @compiled
+def skill(losses: Float64) -> float:
+    """1 - loss/baseline, not below 0: the share of the changes that is foreseen."""
+    return max(0.0, 1.0 - losses[0] / losses[1]) if losses[1] > 0.0 else 1.0
+
+
+@compiled
 def judge(losses: Float64, loss: float, baseline: float) -> None:
     """Take an event's losses into their running means."""
     losses[0] += PATIENCE * (loss - losses[0])

@@ -125,6 +125,14 @@ class Work(NamedTuple):
     """(k, K) real: for exact RTRL."""
     J: Array
     """(n, k, K) real: for exact RTRL."""
+    lagged: Float64
+    """(q, s): features of each target's autoregression."""
+    gain: Float64
+    """(s,): its gain."""
+    said: Float64
+    """(q, E): what each expert predicts, in units of the scale."""
+    mixed: Float64
+    """(o,): what is predicted one step ahead, in the same units; or the probabilities."""
     errors: Float64
     """(o,): ŷ - y of a head, in units of the scale, or p - 1_y; NaN where there is no target."""
 

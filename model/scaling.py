@@ -12,6 +12,8 @@ from model.types import Float64
 
 CLIP = 6.0
 """Standardised inputs are cut to ±CLIP."""
+TARGET_CLIP = 4.0
+"""A learning target, in root mean square changes and times √(steps ahead), is cut to ±TARGET_CLIP."""
 MEMORY = 2000
 """Running statistics weigh all values alike up to this many events, the newest ones more after that."""
 JUMP = 100.0

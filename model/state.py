@@ -1,8 +1,9 @@
 """Everything that the next event needs, as named arrays; nothing else is kept.
 
 Shapes: n units, K = G·n pre-activations, m network inputs, k = n+m+1 rows, p = n+m+1 features of the readout, q
-targets, A symbols, x inputs, H horizons, R rank-one tangents. `real` is the configuration's dtype. An array that a
-configuration has no use for has no elements, so that one compiled kernel serves all configurations.
+targets, A symbols, x inputs, H horizons, R rank-one tangents, L lags of an autoregression of s features, E experts.
+`real` is the configuration's dtype. An array that a configuration has no use for has no elements, so that one compiled
+kernel serves all configurations.
 """
 
 import math
@@ -63,7 +64,7 @@ class Tangent(NamedTuple):
     sizes: Float64
     """(n,): bound on |S_i| of each unit."""
     trust: Float64
-    """(2,): running means behind λ (see `traces.trust`)."""
+    """(3,): running means behind λ, and events (see `traces.trust`)."""
     J: Array
     """(n, k, K) real: exact influence."""
 
@@ -116,6 +117,8 @@ class Scales(NamedTuple):
     fed: Float64
     """(f,): what the network reads of the past at the next event: level, change and missing flag of each target; or one
     number a symbol and a missing flag."""
+    profile: Float64
+    """(q, seasons, slots): usual change of each target in each slot of each season (see `profile`)."""
     x_seen: Int64
     """(x,): values seen of each input."""
     x_mean: Float64
@@ -126,6 +129,21 @@ class Scales(NamedTuple):
     """(A,): occurrences of each symbol."""
     clock: Float64
     """(3,): time of the newest event that had one, running mean of the intervals, intervals seen."""
+
+
+class Experts(NamedTuple):
+    """The autoregression of each target, and the weights of the experts (see `experts`)."""
+
+    lags: Float64
+    """(q, L): the newest changes, predicted ones where values were missing; the newest first."""
+    V: Float64
+    """(s, q): coefficients; s = L + 2 + seasons."""
+    P: Float64
+    """(q, s, s), each symmetric to the last bit: covariances of recursive least squares."""
+    regret: Float64
+    """(q, E): R of each expert (see `mixture`)."""
+    spread: Float64
+    """(q, E): S of each expert."""
 
 
 class Intervals(NamedTuple):
@@ -152,6 +170,7 @@ class State(NamedTuple):
     tangent: Tangent
     readout: Readout
     scales: Scales
+    experts: Experts
     intervals: Intervals
 
 
@@ -180,13 +199,14 @@ def aligned(shape: tuple[int, ...], dtype: npt.DTypeLike, offset: int = 0) -> Ar
 
 def copy(state: State) -> State:
     """A state that shares nothing with the original."""
-    clock, network, tangent, readout, scales, intervals = state
+    clock, network, tangent, readout, scales, experts, intervals = state
     return State(
         clock.copy(),
         Network._make(map(_copy, network)),
         Tangent._make(map(_copy, tangent)),
         Readout._make(map(_copy, readout)),
         Scales._make(map(_copy, scales)),
+        Experts._make(map(_copy, experts)),
         Intervals._make(map(_copy, intervals)),
     )
 

@@ -9,12 +9,10 @@ import math
 
 import numpy as np
 
-from model import anomaly, calendar, horizons, intervals, kernels, readout, scaling, symbols
+from model import anomaly, calendar, experts, horizons, intervals, kernels, optim, profile, readout, scaling, symbols
 from model.cells import advance
-from model.horizons import TARGET_CLIP
 from model.jit import compiled, inner
 from model.learn import learn_network
-from model.optim import caution, judge, step_size
 from model.outcome import RLS, RTRL, Outcomes, Rules, Work
 from model.state import PAGE, Scales, State
 from model.types import Array, Float64
@@ -34,7 +32,8 @@ def workspace(state: State, exact: bool) -> Work:
     """Scratch space that fits a state; `exact` for RTRL, which needs the most."""
     W, (H, _, o) = state.network.W, state.readout.V.shape
     (k, K), n, R = W.shape, state.network.h.shape[0], state.tangent.v.shape[0]
-    real = W.dtype
+    kept, real = state.experts, W.dtype
+    q, s = kept.lags.shape[0], kept.V.shape[0]
     gradient, J = np.zeros((k, K) if exact else (0, 0), real), np.zeros((n, k, K) if exact else (0, 0, 0), real)
     # In the order of the fields; compiled code takes no more keywords than a few.
     return Work(
@@ -42,13 +41,14 @@ def workspace(state: State, exact: bool) -> Work:
         lane(1, K, W, 512)[0], lane(1, K, W, 2048)[0], lane(1, K, W, 3584)[0], lane(R, K, W, 1024),
         np.zeros((3, K), real), np.zeros(R, real), np.zeros(R, real), np.zeros(n), np.zeros(R), np.zeros(n),
         np.zeros(n), np.zeros((R, n)), np.zeros(k), np.zeros(k), np.zeros((H, o)), np.zeros((H, o)), gradient, J,
-        np.zeros(o),
+        np.zeros((q, s)), np.zeros(s), np.zeros((q, kept.regret.shape[1])), np.zeros(o), np.zeros(o),
     )  # fmt: skip
 
 
 @inner
 def feed(z: Array, h: Array, fed: Float64, scales: Scales, x: Float64, time: float, seasons: Float64) -> None:
-    """z = [h, u, 1]: u holds what is fed back, each input and its missing flag, the interval, the seasons."""
+    """z = [h, u, 1]: u holds what is fed back, each input and its missing flag, the interval, the seasons' phases and
+    usual changes."""
     n = h.shape[0]
     for i in range(n):
         z[i] = h[i]
@@ -62,7 +62,8 @@ def feed(z: Array, h: Array, fed: Float64, scales: Scales, x: Float64, time: flo
         z[place + 1] = 1.0 if missing else 0.0
         place += 2
     place = calendar.read(z, place, time, scales.clock, seasons)
-    z[place] = 1.0
+    profile.read(z, place, time, scales.profile, seasons)
+    z[z.shape[0] - 1] = 1.0
 
 
 @inner
@@ -87,14 +88,18 @@ def forward(state: State, rules: Rules, p: Array, h: Array, work: Work) -> None:
 
 
 @inner
-def point(state: State, rules: Rules, last: Float64, scaled: Float64, out: Float64) -> None:
-    """Values (H, o) of what the heads say: last + s·ŷ, NaN before a first value; or the probabilities as they are."""
+def point(state: State, rules: Rules, last: Float64, work: Work, out: Float64) -> None:
+    """Values (H, o), last + s·ŷ, of the mixture for the next step and of the network's heads for those after it.
+
+    NaN before a first value; the probabilities of symbols as they are.
+    """
     for h in range(out.shape[0]):
         for i in range(out.shape[1]):
+            step = work.mixed[i] if h == 0 else work.scaled[h, i]
             if rules.symbols:
-                out[h, i] = scaled[h, i]
+                out[h, i] = step
             elif state.scales.seen[i] > 0:
-                out[h, i] = last[i] + math.sqrt(state.scales.change[i]) * scaled[h, i]
+                out[h, i] = last[i] + math.sqrt(state.scales.change[i]) * step
             else:
                 out[h, i] = math.nan
 
@@ -176,7 +181,7 @@ def learn_readout(state: State, rules: Rules, y: Float64, work: Work) -> bool:
     readout.pull(kept.V[0], work.errors, work.delta)
     for unit in range(work.delta.shape[0]):
         work.delta[unit] /= present
-    eta = rules.learning_rate * caution(state.scales.losses)
+    eta = rules.learning_rate * optim.caution(state.scales.losses)
     if rules.readout == RLS:
         readout.condition(kept.P, work.phi, work.kappa, rules.forgetting)
         for i in range(y.shape[0]):
@@ -185,10 +190,11 @@ def learn_readout(state: State, rules: Rules, y: Float64, work: Work) -> bool:
     else:
         readout.descend(
             kept.V[0], kept.M1[0], kept.M2[0], kept.powers[0], work.phi, work.errors,
-            step_size(eta, rules.learning_rate_decay, kept.steps[0]),
+            optim.step_size(eta, rules.learning_rate_decay, kept.steps[0]),
         )  # fmt: skip
         kept.steps[0] += 1
     if not rules.symbols:
+        experts.learn(state, rules, work)
         horizons.judge(state, y)
         horizons.learn(state, rules, y, eta, work)
     return True
@@ -214,13 +220,13 @@ def _miss(scales: Scales, y: Float64, work: Work) -> int:
         change = y[i] - scales.last[i]
         # The newest change counts in its own scale, so that a jump of any size is a bounded target.
         scale = math.sqrt(scaling.absorb_change(change, scales.seen[i], scales.change[i]))
-        target = scaling.clip(change / scale, TARGET_CLIP) if scale > 0.0 else 0.0
+        target = scaling.clip(change / scale, scaling.TARGET_CLIP) if scale > 0.0 else 0.0
         work.errors[i] = work.scaled[0, i] - target
         present += 1
         loss += work.errors[i] * work.errors[i]
         baseline += target * target
     if present > 0:
-        judge(scales.losses, loss / present, baseline / present)
+        optim.judge(scales.losses, loss / present, baseline / present)
     return present
 
 
@@ -234,15 +240,22 @@ def feed_back(scales: Scales, i: int, value: float, missing: bool, fed: Float64,
 
 
 @inner
-def absorb(scales: Scales, y: Float64, prediction: Float64) -> None:
+def absorb(state: State, rules: Rules, y: Float64, prediction: Float64, time: float) -> None:
     """Take the targets into the running statistics and set what is fed back at the next event."""
+    scales, lags = state.scales, state.experts.lags
     for i in range(y.shape[0]):
         if math.isnan(y[i]):
             if scales.seen[i] > 0:
                 feed_back(scales, i, prediction[i], True, scales.fed, scales.value[i])
+                experts.shift(lags[i], prediction[i] - scales.value[i])
                 scales.value[i] = prediction[i]
             continue
         if scales.seen[i] > 0:
+            experts.shift(lags[i], y[i] - scales.value[i])
+            # After a missing value it would be the change of several events.
+            if scales.fed[3 * i + 2] == 0.0 and scales.change[i] > 0.0:
+                change = (y[i] - scales.last[i]) / math.sqrt(scales.change[i])
+                profile.learn(scales.profile[i], time, change, rules.seasons)
             scales.change[i] = scaling.absorb_change(y[i] - scales.last[i], scales.seen[i], scales.change[i])
         scales.seen[i] += 1
         scales.mean[i], scales.variance[i] = scaling.absorb(y[i], scales.seen[i], scales.mean[i], scales.variance[i])
@@ -285,7 +298,8 @@ def observe(state: State, rules: Rules, Y: Float64, X: Float64, times: Float64, 
         y, x, prediction = Y[t], X[t], out.prediction[t]
         feed(work.z, network.h, scales.fed, scales, x, times[t], rules.seasons)
         forward(state, rules, network.p, network.h, work)
-        point(state, rules, scales.last, work.scaled, work.ahead)
+        experts.predict(state, state.experts.lags, scales.fed, work)
+        point(state, rules, scales.last, work, work.ahead)
         kernels.assign(prediction, work.ahead[0])
         interval(state, rules, 0, prediction, out.lower[t], out.upper[t])
         if rules.symbols:
@@ -300,14 +314,15 @@ def observe(state: State, rules: Rules, Y: Float64, X: Float64, times: Float64, 
         if rules.symbols:
             absorb_symbol(scales, y[0], prediction, scales.fed)
         else:
-            absorb(scales, y, prediction)
+            absorb(state, rules, y, prediction, times[t])
         absorb_inputs(scales, x, times[t])
         state.clock[0] += 1
         out.version[t] = state.clock[0]
         if no_inputs:
             feed(work.z, network.h, scales.fed, scales, x, calendar.ahead(scales.clock, 1), rules.seasons)
             forward(state, rules, network.p, network.h, work)
-            point(state, rules, scales.last, work.scaled, out.ahead[t])
+            experts.predict(state, state.experts.lags, scales.fed, work)
+            point(state, rules, scales.last, work, out.ahead[t])
         else:
             out.ahead[t, :, :] = math.nan
 
@@ -318,25 +333,35 @@ def forecast(
 ) -> None:
     """The next T steps, given the rows of X (T, x) and times (T,); `state` is only read. Fills the rest, (T, o).
 
-    Up to the horizons of the configuration each step has its own readout. Beyond, the network runs ahead on its own
-    one-step predictions, as if they had been observed, and the interval of step s is that of the last readout times
-    √(s/H), as errors that add up independently would have it.
+    Up to the horizons of the configuration each step has its own readout. Beyond, the learner runs ahead on its own
+    one-step predictions, as if they had been observed, from where the last readout leaves off. What it runs on was
+    itself predicted: so each change is damped, once more a step, by `optim.skill`, towards what the seasons alone say
+    (a damped trend: E. Gardner, E. McKenzie, *Forecasting trends in time series*, 1985). The interval of step s is that
+    of the last readout times √(s/H), as errors that add up independently would have it.
     """
     work = workspace(state, False)
     network, scales, H = state.network, state.scales, state.readout.V.shape[0]
     h, p, fed, last = network.h.copy(), network.p.copy(), scales.fed.copy(), scales.last.copy()
-    value = scales.value.copy()
-    direct = np.zeros(work.ahead.shape)
+    value, lags = scales.value.copy(), state.experts.lags.copy()
+    direct, offset = np.zeros(work.ahead.shape), np.zeros(mean.shape[1])
+    skill, damping = optim.skill(scales.losses), 1.0
     for t in range(X.shape[0]):
         feed(work.z, h, fed, scales, X[t], times[t], rules.seasons)
         forward(state, rules, p, h, work)
-        point(state, rules, last, work.scaled, work.ahead)
+        experts.predict(state, lags, fed, work)
+        point(state, rules, last, work, work.ahead)
         if t == 0:
             for i in range(H):
                 kernels.assign(direct[i], work.ahead[i])
         head = min(t, H - 1)
         for i in range(mean.shape[1]):
-            mean[t, i] = direct[t, i] if t < H else work.ahead[0, i]
+            if not rules.symbols:
+                usual = math.sqrt(scales.change[i]) * experts.usual(state, work, i)
+                work.ahead[0, i] = last[i] + damping * (work.ahead[0, i] - last[i]) + (1.0 - damping) * usual
+            if t < H:
+                offset[i] = direct[t, i] - work.ahead[0, i]
+            mean[t, i] = direct[t, i] if t < H else work.ahead[0, i] + offset[i]
+        damping *= skill
         interval(state, rules, head, mean[t], lower[t], upper[t])
         spread = math.sqrt((t + 1.0) / (head + 1.0))
         for i in range(mean.shape[1]):
@@ -351,6 +376,7 @@ def forecast(
                 if scales.seen[i] > 0:
                     step = work.ahead[0, i]
                     feed_back(scales, i, step, False, fed, value[i])
+                    experts.shift(lags[i], step - value[i])
                     value[i] = step
                     last[i] = step
         kernels.assign(h, work.h)

@@ -99,24 +99,23 @@ def draw(x: Array, rho: Float64, signs: Float64) -> None:
 
 
 @compiled
-def trust(statistics: Float64, row: Array, pull: Float64) -> float:
-    """λ = |R|²/(|R|² + Var), which minimises the squared error of the gradient, from R >= 2 independent tangents.
+def trust(statistics: Float64, row: Array, pull: Float64, exact: float) -> float:
+    """λ = max(0, 1 - |e|/|R|): what is left out of the residual R is never longer than e, the part that is exact.
 
-    With g_r = (d·v_r) w_r: the mean of g_r·g_s over r ≠ s estimates |R|², the mean of |g_r|² estimates |R|² + R·Var,
-    both without bias. Their running means over one row of w an event, each in its turn, are kept in `statistics` (2,).
-    Shapes row (R, K), pull (R,) = d·v_r.
+    Where |R| <= |e|, e alone already descends, as e·(e + R) >= |e|² - |e||R|, and any λ > 0 would only add noise: the
+    noise of a tangent lasts as long as the tangent, so that averaging over events does little against it. Where R is
+    longer than e, e may point the wrong way, and λ goes to 1; from |R| >= 2|e| on, (e + λR)·(e + R) >= 0 whatever the
+    angle. With g_r = (d·v_r) w_r from R >= 2 independent tangents, the mean of g_r·g_s over r ≠ s estimates |R|²
+    without bias. It and |e|² = `exact` are averaged in `statistics` (3,), with the number of events, over one row of
+    the parameters an event, each in its turn. Shapes row (R, K), pull (R,) = d·v_r.
     """
     R = pull.shape[0]
-    alone, cross = 0.0, 0.0
+    cross = 0.0
     for r in range(R):
-        for s in range(R):
-            product = pull[r] * pull[s] * dot(row[r], row[s])
-            if r == s:
-                alone += product / R
-            else:
-                cross += product / (R * (R - 1))
-    statistics[0] += (cross - statistics[0]) / MEMORY
-    statistics[1] += (alone - statistics[1]) / MEMORY
-    signal = max(0.0, statistics[0])
-    noise = max(0.0, statistics[1] - signal) / R
-    return signal / (signal + noise) if signal + noise > 0.0 else 0.0
+        for s in range(r):
+            cross += pull[r] * pull[s] * dot(row[r], row[s])
+    statistics[2] += 1.0
+    weight = 1.0 / min(statistics[2], MEMORY)
+    statistics[0] += weight * (cross * 2.0 / (R * (R - 1)) - statistics[0])
+    statistics[1] += weight * (exact - statistics[1])
+    return 1.0 - math.sqrt(statistics[1] / statistics[0]) if statistics[0] > statistics[1] else 0.0

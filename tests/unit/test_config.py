@@ -40,6 +40,7 @@ from model import Config, ConfigError
         ({"targets": ("a",), "residual_weight": "auto"}, "rank of at least 2"),
         ({"targets": ("a",), "residual_weight": "none"}, "residual_weight must be a finite"),
         ({"targets": ("a",), "horizons": 257}, "horizons must be a whole number"),
+        ({"targets": ("a",), "lags": 513}, "lags must be a whole number"),
         ({"targets": ("a",), "calendar": ("decade",)}, "calendar may have"),
         ({"targets": ("a",), "calendar": ("day", "day")}, "each season once"),
         ({"targets": ("a",), "alphabet": ("x",)}, "2 to 256 different"),
@@ -68,7 +69,7 @@ def test_round_trip_and_fingerprint() -> None:
     assert Config.from_dict(base.to_dict()) == base
     others = {"targets": ("c",), "inputs": (), "units": 65, "time_constants": (1.0, 31.0), "gain": 0.8,
               "estimator": "frozen", "optimiser": "sgd", "cell": "gru", "rank": 2, "residual_weight": 0.5,
-              "horizons": 2, "calendar": ("week",), "alphabet": ("x", "y"), "readout": "gradient",
+              "horizons": 2, "calendar": ("week",), "lags": 0, "alphabet": ("x", "y"), "readout": "gradient",
               "learning_rate": 1e-4, "learning_rate_decay": 0.02,
               "forgetting": 0.999, "seed": 1, "dtype": "float64"}  # fmt: skip
     prints = {Config.from_dict(base.to_dict() | {field: value}).fingerprint() for field, value in others.items()}
@@ -81,7 +82,8 @@ def test_whole_numbers_and_floats_are_one_configuration() -> None:
     assert one.fingerprint() == two.fingerprint()
 
 
-def test_symbols_are_read_out_by_gradient_whatever_is_said() -> None:
-    said, unsaid = (Config(targets=("s",), alphabet=("x", "y"), **more) for more in ({"readout": "rls"}, {}))  # type: ignore[arg-type]
-    assert said.readout == unsaid.readout == "gradient"
+def test_symbols_are_read_out_by_gradient_and_without_lags_whatever_is_said() -> None:
+    said = Config(targets=("s",), alphabet=("x", "y"), readout="rls", lags=7)
+    unsaid = Config(targets=("s",), alphabet=("x", "y"))
+    assert (said.readout, said.lags) == (unsaid.readout, unsaid.lags) == ("gradient", 0)
     assert said.fingerprint() == unsaid.fingerprint()

@@ -10,9 +10,9 @@ ROOT = Path(__file__).parents[2]
 MODEL = (
     {"types", "jit"},
     {"elementary", "config", "state", "signs", "kernels", "scaling", "intervals", "optim"},
-    {"cells", "readout", "calendar", "tangent", "rtrl", "anomaly"},
+    {"cells", "readout", "calendar", "profile", "mixture", "tangent", "rtrl", "anomaly"},
     {"symbols", "traces", "outcome"},
-    {"horizons", "initial", "learn"},
+    {"horizons", "experts", "initial", "learn"},
     {"step"},
     {"learner"},
     {"codec", "warm", "diagnosis"},

@@ -39,3 +39,8 @@ def test_symbols_always_take_whole_steps() -> None:
     learner = model.Learner(model.Config(targets=("s",), alphabet=("a", "b"), units=4))
     learner.observe_many(np.tile([0.0, 1.0], 500)[:, None])
     assert optim.caution(learner.state.scales.losses) == 1.0
+
+
+def test_skill_is_the_share_that_is_foreseen() -> None:
+    for loss, baseline, expected in ((0.25, 1.0, 0.75), (2.0, 1.0, 0.0), (0.0, 3.0, 1.0), (0.0, 0.0, 1.0)):
+        assert optim.skill(np.array([loss, baseline])) == expected

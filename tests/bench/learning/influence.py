@@ -97,7 +97,7 @@ def with_traces(steps: int, rate: float, rank: int, seed: int, residual_weight: 
     """
     signs = np.random.default_rng((seed, 7)).choice((-1.0, 1.0), (steps, rank, UNITS))
     v, w, x, rho = np.zeros((rank, UNITS)), np.zeros(rank), np.zeros((rank, UNITS)), np.ones(UNITS)
-    S, own, d, statistics = np.zeros((1, UNITS)), np.zeros(UNITS), np.zeros(UNITS), np.zeros(2)
+    S, own, d, statistics = np.zeros((1, UNITS)), np.zeros(UNITS), np.zeros(UNITS), np.zeros(3)
     f, e, sizes, delta = np.zeros(UNITS), np.zeros(UNITS), np.zeros(UNITS), np.zeros(UNITS)
     theta, s = START, np.ones(UNITS)
     traces.loops(own, W, C, D)
@@ -106,8 +106,11 @@ def with_traces(steps: int, rate: float, rank: int, seed: int, residual_weight: 
         delta[0] = s[0] - 1.0
         traces.pull_back(d, W, delta * D, C, delta, UNITS)
         pull = v @ d
-        weight = traces.trust(statistics, w[:, None], pull) if residual_weight is None else residual_weight
-        gradient = delta[0] * D[0] + float(d @ S[0]) + weight * float(pull @ w) / rank
+        exact = delta[0] * D[0] + float(d @ S[0])
+        weight = residual_weight
+        if weight is None:
+            weight = traces.trust(statistics, w[:, None], pull, exact**2)
+        gradient = exact + weight * float(pull @ w) / rank
         for r in range(rank):
             tangent.carry(f, W.T @ v[r], v[r], C, D)
             rho0 = tangent.weigh(f, abs(float(w[r])))

@@ -68,7 +68,7 @@ def _frozen(
         learnt, still = results.mean(task, learning, figure), results.mean(task, frozen, figure)
         if learnt is None or still is None:
             return Verdict(task, claim, NOTHING, None, "")
-        digits = 6 if still < 0.01 else 4
+        digits = 7 if still < 0.01 else 4
         measured = (
             f"learning {results.text(task, learning, figure, digits)}, "
             f"frozen {results.text(task, frozen, figure, digits)}"
@@ -116,7 +116,7 @@ def _nab(results: Results) -> Verdict:
     others = [results.mean("NAB", name, "geometric mean") for name in ("frozen", "autoregression of 48 lags")]
     known = [other for other in others if other is not None]
     held = None if learnt is None or len(known) < 2 else learnt < min(known)
-    why = "the readout follows each series' own scale, and the state holds more than a window of changes"
+    why = "for each series the mixture is about as good as the best of network, autoregression and persistence"
     if held is False:
         why = "on single series most of the gain over persistence is the readout's, which the frozen network has too"
     return Verdict("NAB", claim, "; ".join(rows), held, why)

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from tests.bench.learning import cost, influence, series, symbols
+from tests.bench.learning import cost, influence, neighbours, series, symbols
 from tests.bench.learning.jobs import Figures, Job
 
 SEEDS = (0, 1, 2)
 SYMBOL_SEEDS = (0,)
 """Fewer, as these runs take most of the time."""
+NEIGHBOUR_SEEDS = 2
 ANBN_LENGTH, BRACKETS_LENGTH = 1_500_000, 750_000
 Theta = Callable[..., float]
 
@@ -28,7 +29,7 @@ INFLUENCE_RANDOM: tuple[tuple[str, Theta, tuple[object, ...], tuple[object, ...]
 FROZEN: dict[str, object] = {"estimator": "frozen"}
 UNBIASED: dict[str, object] = {"estimator": "nobacktrack"}
 BARE: dict[str, object] = {"calendar": ()}
-SEASONS: dict[str, object] = {"calendar": ("day",)}
+SEASONS: dict[str, object] = {"calendar": ("day", "week")}
 
 CHAOTIC: Mapping[str, dict[str, object] | None] = {
     "persistence": None, "frozen": BARE | FROZEN, "learning": BARE,
@@ -52,6 +53,7 @@ NAB: Mapping[str, dict[str, object] | None] = {
     "learning, no calendar": BARE,
     "frozen": FROZEN,
     "learning": {},
+    "learning, network alone": {"lags": 0},
     "learning, NoBackTrack rank 1": UNBIASED,
 }
 COST: Mapping[str, dict[str, object]] = {"NoBackTrack rank 1, Adam": BARE | UNBIASED, "defaults": BARE}
@@ -105,6 +107,10 @@ def everything(quick: bool) -> list[Job]:
     for name, fields in NAB.items():
         some = (0,) if fields is None else seeds
         jobs += [Job("NAB", name, seed, series.nab, (seed, fields, rows), 4.0) for seed in some]
+    for name, fields in neighbours.subjects().items():
+        for seed in seeds[:NEIGHBOUR_SEEDS]:
+            jobs.append(Job("neighbours NAB", name, seed, series.nab, (seed, fields, rows), 4.0))
+            jobs.append(Job("neighbours ETTh1", name, seed, series.ett, (seed, fields), 3.0))
     return jobs
 
 

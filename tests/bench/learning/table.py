@@ -3,7 +3,7 @@
 import platform
 from collections.abc import Sequence
 
-from tests.bench.learning import claims, cost, series, symbols, tasks
+from tests.bench.learning import claims, cost, neighbours, series, symbols, tasks
 from tests.bench.learning.jobs import Results
 
 HELD = {True: "held", False: "**missed**", None: "reported"}
@@ -53,6 +53,18 @@ def _nab(results: Results) -> list[str]:
     return _table(("series", *subjects), rows)
 
 
+def _neighbours(results: Results) -> list[str]:
+    rows = []
+    for field, values in neighbours.VARIED.items():
+        default = neighbours.name(field, getattr(neighbours.DEFAULTS, field))
+        beside = [neighbours.name(field, value) for value in values]
+        for subject, shown in [("defaults", f"**{default}**"), *zip(beside, beside, strict=True)]:
+            figures = (results.text("neighbours NAB", subject, "geometric mean", 4),
+                       results.text("neighbours ETTh1", subject, "error", 4))
+            rows.append((shown, *figures))
+    return _table(("field, **default**", "NAB", "ETTh1"), rows)
+
+
 def _cost(results: Results) -> list[str]:
     return [line for subject in results.subjects("cost") for line in _cost_of(results, subject)]
 
@@ -97,7 +109,7 @@ def render(results: Results, command: str, minutes: float) -> str:
         "One step ahead, squared error over variance, second half of the stream.", "",
     ]  # fmt: skip
     for task in series.CHAOTIC:
-        lines += _table((task, "squared error over variance"), _figures(results, task, ("error",), 6))
+        lines += _table((task, "squared error over variance"), _figures(results, task, ("error",), 7))
     ahead = ("path 24", "step 24", "path 48", "step 48")
     lines += [
         "## ETTh1", "",
@@ -108,6 +120,9 @@ def render(results: Results, command: str, minutes: float) -> str:
         "## Numenta Anomaly Benchmark", "",
         f"Root mean square error over that of persistence, one step ahead, from event {series.NAB_FIRST} on.", "",
         *_nab(results),
+        "## Each default beside its neighbours", "",
+        "One field at a time is not the default. NAB: geometric mean as above; ETTh1: one step, calendar as above.", "",
+        *_neighbours(results),
         "## Cost", "", "Leaky units, float32, one target, one core, nothing else running.", "",
         *_cost(results),
     ]  # fmt: skip

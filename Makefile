@@ -33,7 +33,7 @@ format: .venv/.dev ## Mend what lint can mend by itself
 bench: .venv/.dev ## Speed: each benchmark prints a ratio and the claim it guards
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 .venv/bin/python -m pytest --capture=no tests/bench $(ARGS)
 
-bench-learning: .venv/.dev ## How well it learns, in a quarter of an hour: writes tests/bench/LEARNING.md
+bench-learning: .venv/.dev ## How well it learns, in half an hour: writes tests/bench/LEARNING.md
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 .venv/bin/python -m tests.bench.learning $(ARGS)
 
 lock: ## Write the lock files anew from pyproject.toml; ARGS=--upgrade takes the newest versions

@@ -12,6 +12,7 @@ from service.embedded import EmbeddedServer
 from service.memory_store import MemoryStore
 from service.redis_store import RedisStore
 from service.store import Keep, Store
+from tests.failover import Cluster, Watched
 
 
 @pytest.fixture(scope="session")
@@ -52,10 +53,37 @@ async def redis_store(redis_url: str, redis: Redis) -> AsyncIterator[RedisStore]
     await store.close()
 
 
-@pytest.fixture(params=["memory", "redis"])
-def store(request: pytest.FixtureRequest, redis_store: RedisStore) -> Store:
-    """Each store in turn, empty."""
-    return MemoryStore() if request.param == "memory" else redis_store
+@pytest.fixture(scope="session")
+def sentinel_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A primary and its replica, which Sentinels watch."""
+    with Watched(tmp_path_factory.mktemp("sentinel")) as servers:
+        yield servers.url
+
+
+@pytest.fixture(scope="session")
+def cluster_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A cluster of three shards."""
+    with Cluster(tmp_path_factory.mktemp("cluster")) as servers:
+        yield servers.url
+
+
+@pytest.fixture(params=["memory", "redis", "sentinel", "cluster"])
+def store_url(request: pytest.FixtureRequest) -> str | None:
+    """Where each store in turn is; None for the one in memory."""
+    return None if request.param == "memory" else str(request.getfixturevalue(f"{request.param}_url"))
+
+
+@pytest.fixture
+async def store(store_url: str | None) -> AsyncIterator[Store]:
+    """Each store in turn, empty; that of the Sentinels waits for its replica."""
+    if store_url is None:
+        yield MemoryStore()
+        return
+    store = RedisStore(store_url, 5, replicas=1 if "sentinel" in store_url else 0)
+    yield store
+    for name in await store.names():
+        await store.delete(name)
+    await store.close()
 
 
 @pytest.fixture(params=["memory", "redis"])

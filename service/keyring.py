@@ -41,6 +41,10 @@ class Keyring:
         """What is known of a key; None when it is not one of ours."""
         number = keys.identify(token)
         key = self._current().get(number or "")
+        if key is None and number is not None:
+            # It may have been made a moment ago: who makes a key wants to use it at once.
+            self._renew()
+            key = self._keys.get(number)
         # Compared with something even where no key has this id, so that time tells nothing about ids.
         same = hmac.compare_digest(keys.digest(token), _NOBODY if key is None else key.sha256)
         return key if same else None

@@ -66,7 +66,7 @@ def test_the_parameters_are_those_of_the_configuration() -> None:
 
 
 def test_it_is_the_learner() -> None:
-    learner = model.Learner(model.Config(targets=("y",), inputs=("x0", "x1"), units=4, calendar=("day",)))
+    learner = model.Learner(model.Config(targets=("y",), inputs=("x0", "x1"), units=4))
     forecaster = small(time="at")
     for n in range(30):
         hours = START + timedelta(hours=n)

@@ -62,7 +62,7 @@ def _complete(path: str, operation: dict[str, Any], titles: dict[int, str]) -> N
 
 def _general(path: str, operation: dict[str, Any]) -> set[int]:
     """Errors that follow from what an address takes, whatever it does."""
-    codes = {403, 415}  # another name or site; a coding that is not known
+    codes = {403, 415, 431}  # another name or site; a coding that is not known; a head that is too large
     if operation.get("security"):
         codes |= {401}
     if path not in PROBES:

@@ -27,7 +27,6 @@ from service.schemas import (
     ForecastRequest,
     Label,
     Outcome,
-    Problem,
     StreamList,
     StreamName,
     StreamStatus,
@@ -51,16 +50,18 @@ Id = Annotated[EventId, Path(description="Id of the event.")]
 Detail = Annotated[bool, Query(description="Version and targets of each stream as well.")]
 
 
-def body_of(schema: type[BaseModel] | dict[str, Any], **media: Any) -> dict[str, Any]:
+def body_of(
+    schema: type[BaseModel] | dict[str, Any], media: Mapping[str, Any] = {}, *, required: bool = True
+) -> dict[str, Any]:
     """The OpenAPI description of a body that is parsed by hand."""
     described = schema if isinstance(schema, dict) else schema.model_json_schema()
-    content: dict[str, Any] = {"application/json": {"schema": described}} | media
-    return {"requestBody": {"required": True, "content": content}}
+    content: dict[str, Any] = {"application/json": {"schema": described}, **media}
+    return {"requestBody": {"required": required, "content": content}}
 
 
 def problems(*codes: int) -> dict[int | str, dict[str, Any]]:
-    """The OpenAPI description of errors."""
-    return {code: {"model": Problem, "description": "An error."} for code in codes}
+    """Errors of a route for the OpenAPI document, beside those of all routes (`service/openapi.py`)."""
+    return {code: {} for code in codes}
 
 
 def _services(request: Request) -> tuple[Streams, Metrics, Settings]:
@@ -94,9 +95,7 @@ class Conversation(StreamingResponse):
             return
 
 
-router = APIRouter(
-    prefix="/v1/streams", dependencies=[Depends(compiled)], responses=problems(401, 403, 408, 422, 429, 503)
-)
+router = APIRouter(prefix="/v1/streams", dependencies=[Depends(compiled)])
 
 
 @router.put(
@@ -104,7 +103,7 @@ router = APIRouter(
     summary="Create a stream",
     openapi_extra=body_of(TypeAdapter(model.Config).json_schema() | {"examples": [{"targets": ["load"]}]}),
     response_model=StreamStatus,
-    responses=problems(400, 409, 413, 429) | {201: {"model": StreamStatus}},
+    responses=problems(409, 422) | {201: {"model": StreamStatus}},
 )
 async def create(stream: Name, request: Request, response: Response) -> StreamStatus:
     """201 for a new stream; 200 where it exists with this configuration, 409 with another. Only `targets` is needed."""
@@ -134,7 +133,7 @@ async def names(
     "/{stream}",
     summary="Look at a stream",
     response_model=StreamStatus,
-    responses=problems(404) | {304: {"description": "The learner is the one of `If-None-Match`."}},
+    responses={304: {"description": "The learner is the one of `If-None-Match`."}},
 )
 async def status(
     stream: Name, request: Request, response: Response, known: Known = None
@@ -149,7 +148,7 @@ async def status(
     return found
 
 
-@router.delete("/{stream}", summary="Delete a stream", status_code=204, responses=problems(404))
+@router.delete("/{stream}", summary="Delete a stream", status_code=204, response_class=Response)
 async def delete(stream: Name, request: Request) -> None:
     """Remove the learner, its log and its outcomes. There is no way back."""
     streams, _, _ = _services(request)
@@ -159,9 +158,9 @@ async def delete(stream: Name, request: Request) -> None:
 @router.post(
     "/{stream}/events",
     summary="Learn from events",
-    openapi_extra=body_of(Event, **{NDJSON: {"schema": {"type": "string", "description": "One event a line."}}}),
+    openapi_extra=body_of(Event, {NDJSON: {"schema": {"type": "string", "description": "One event a line."}}}),
     response_model=Outcome,
-    responses=problems(400, 404, 409, 413, 429, 507),
+    responses=problems(409, 422, 507) | {200: {"content": {NDJSON: {"schema": {"type": "string"}}}}},
 )
 async def observe(stream: Name, request: Request) -> Response:
     """Predict the event, then learn from it; the answer leaves when the event is durable.
@@ -183,7 +182,7 @@ async def observe(stream: Name, request: Request) -> Response:
     summary="Label an event",
     openapi_extra=body_of(Truth),
     response_model=Outcome,
-    responses=problems(400, 404, 409, 413, 429, 507),
+    responses=problems(409, 422, 507),
 )
 async def label(stream: Name, event: Id, request: Request) -> Response:
     """The target of an event that was sent without one; 0 and negative numbers are labels like any other.
@@ -203,7 +202,7 @@ def _single(answers: list[Answer]) -> Response:
     return Response(answer, media_type="application/json")
 
 
-@router.get("/{stream}/forecast", summary="Forecast", response_model=Forecast, responses=problems(404, 413))
+@router.get("/{stream}/forecast", summary="Forecast", response_model=Forecast, responses=problems(413, 422))
 async def forecast(stream: Name, request: Request, horizon: Horizon = 1) -> Forecast:
     """The next `horizon` steps; changes nothing."""
     streams, _, _ = _services(request)
@@ -215,7 +214,7 @@ async def forecast(stream: Name, request: Request, horizon: Horizon = 1) -> Fore
     summary="Forecast with inputs",
     openapi_extra=body_of(ForecastRequest),
     response_model=Forecast,
-    responses=problems(400, 404, 413),
+    responses=problems(422),
 )
 async def forecast_with_inputs(stream: Name, request: Request) -> Forecast:
     """One step for each object of `x`, the inputs that will be; changes nothing."""

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from service.api import Name, body_of, compiled, problems
 from service.errors import Forbidden
@@ -23,9 +23,7 @@ from service.streams import Streams
 SnapshotName = Annotated[StreamName, Path(alias="snapshot", description="Name of the snapshot.")]
 Samples = Annotated[int, Query(ge=2, le=400, description="Draws of the signs.")]
 
-router = APIRouter(
-    prefix="/v1/streams/{stream}", dependencies=[Depends(compiled)], responses=problems(403, 404, 422, 503)
-)
+router = APIRouter(prefix="/v1/streams/{stream}", dependencies=[Depends(compiled)])
 
 
 def _lifecycle(request: Request) -> Lifecycle:
@@ -38,8 +36,8 @@ def _lifecycle(request: Request) -> Lifecycle:
     summary="Take a snapshot",
     status_code=201,
     response_model=SnapshotStatus,
-    openapi_extra=body_of(SnapshotRequest),
-    responses=problems(400, 409, 413, 429, 507),
+    openapi_extra=body_of(SnapshotRequest, required=False),
+    responses=problems(409, 422, 507),
 )
 async def take(stream: Name, request: Request) -> SnapshotStatus:
     """Keep the learner as it is now, under a name; it stays until it or the stream is deleted."""
@@ -53,7 +51,7 @@ async def snapshots(stream: Name, request: Request) -> SnapshotList:
     return SnapshotList(snapshots=await _lifecycle(request).snapshots(stream))
 
 
-@router.delete("/snapshots/{snapshot}", summary="Delete a snapshot", status_code=204)
+@router.delete("/snapshots/{snapshot}", summary="Delete a snapshot", status_code=204, response_class=Response)
 async def drop(stream: Name, snapshot: SnapshotName, request: Request) -> None:
     """The stream itself is not touched."""
     await _lifecycle(request).drop(stream, snapshot)
@@ -78,7 +76,7 @@ async def restore(stream: Name, snapshot: SnapshotName, request: Request) -> Str
     status_code=201,
     response_model=StreamStatus,
     openapi_extra=body_of(CloneRequest),
-    responses=problems(400, 409, 413, 429, 507),
+    responses=problems(409, 422, 507),
 )
 async def clone(stream: Name, request: Request) -> StreamStatus:
     """A stream that knows what this one does, under another name and perhaps with other settings.
@@ -94,7 +92,7 @@ async def clone(stream: Name, request: Request) -> StreamStatus:
     return await streams.status(asked.name)
 
 
-@router.get("/diagnostics", summary="Judge the gradient", response_model=Diagnostics, responses=problems(400))
+@router.get("/diagnostics", summary="Judge the gradient", response_model=Diagnostics)
 async def diagnostics(stream: Name, request: Request, samples: Samples = 50) -> Diagnostics:
     """How good the learner's gradient is on its newest events, beside exact RTRL: on clones, changes nothing."""
     return await _lifecycle(request).diagnose(stream, samples)

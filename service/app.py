@@ -5,13 +5,14 @@ from collections.abc import AsyncIterator, Mapping
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
+from starlette.routing import Match
 
-from service import api, api_lifecycle, auth, kserve, sse, ws
+from service import api, api_lifecycle, auth, kserve, openapi, sse, ws
 from service.admission import Admission
 from service.auth import Auth
 from service.body_time import BodyTime
@@ -28,6 +29,8 @@ from service.settings import Settings
 from service.store import Store
 from service.stores import connect
 from service.streams import Streams
+
+METHODS = ("DELETE", "GET", "HEAD", "POST", "PUT")
 
 
 def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
@@ -73,6 +76,7 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
     _add_probes(app, store, metrics, kernels)
     _add_errors(app, metrics)
     _add_guards(app, settings, metrics, keyring)
+    openapi.describe(app)
     return app
 
 
@@ -101,13 +105,13 @@ def _add_guards(app: FastAPI, settings: Settings, metrics: Metrics, keyring: Key
 
 def _add_probes(app: FastAPI, store: Store, metrics: Metrics, kernels: Kernels) -> None:
     @app.head("/livez", include_in_schema=False)
-    @app.get("/livez", summary="Is the process alive?", response_class=Response)
+    @app.get("/livez", summary="Is the process alive?", response_class=PlainTextResponse)
     async def livez() -> Response:
         """200 as long as the event loop turns."""
         return Response("ok\n", media_type="text/plain")
 
     @app.head("/readyz", include_in_schema=False)
-    @app.get("/readyz", summary="Can it learn?", response_class=Response)
+    @app.get("/readyz", summary="Can it learn?", response_class=PlainTextResponse, responses=api.problems(503))
     async def readyz() -> Response:
         """200 when the kernels are compiled and the store answers, else 503."""
         metrics.ready.set(0)
@@ -116,7 +120,7 @@ def _add_probes(app: FastAPI, store: Store, metrics: Metrics, kernels: Kernels) 
         metrics.ready.set(1)
         return Response("ready\n", media_type="text/plain")
 
-    @app.get("/metrics", summary="Prometheus metrics", response_class=Response)
+    @app.get("/metrics", summary="Prometheus metrics", response_class=PlainTextResponse)
     async def prometheus() -> Response:
         """Everything in `service/metrics.py`."""
         return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
@@ -137,16 +141,18 @@ def _add_errors(app: FastAPI, metrics: Metrics) -> None:
         first = error.errors()[0]
         field = str(first["loc"][-1])
         problem = NotFound("a stream's name is 1 to 64 letters, digits, _ or -")
-        return respond(problem if field == "stream" else BadRequest(f"{field}: {first['msg'].lower()}", field=field))
+        why = first["msg"][:1].lower() + first["msg"][1:]
+        return respond(problem if field == "stream" else BadRequest(f"{field}: {why}", field=field))
 
     @app.exception_handler(HTTPException)
-    async def framework(_: Request, error: HTTPException) -> JSONResponse:
+    async def framework(request: Request, error: HTTPException) -> JSONResponse:
+        headers = {"Allow": _methods(request)} if error.status_code == 405 else error.headers
         known: dict[int, ServiceError] = {
             404: NotFound("see /docs for what there is"),
             405: MethodNotAllowed("see /docs for the methods of this address"),
             413: TooLarge("the body is too large"),
         }
-        return respond(known.get(error.status_code, BadRequest("the request cannot be read")), error.headers)
+        return respond(known.get(error.status_code, BadRequest("the request cannot be read")), headers)
 
     @app.exception_handler(ClientDisconnect)
     async def gone(_: Request, __: ClientDisconnect) -> Response:
@@ -156,3 +162,12 @@ def _add_errors(app: FastAPI, metrics: Metrics) -> None:
     @app.exception_handler(Exception)
     async def unforeseen(_: Request, error: Exception) -> JSONResponse:
         return respond(Internal("the request failed; see the service's log"))
+
+
+def _methods(request: Request) -> str:
+    """All methods of an address. The router names those of one route only, and here each has one."""
+    scopes = {method: {**request.scope, "method": method} for method in METHODS}
+    routes = request.app.routes
+    return ", ".join(
+        method for method, scope in scopes.items() if any(route.matches(scope)[0] is Match.FULL for route in routes)
+    )

@@ -19,6 +19,7 @@
     │   └── Conflicting                            changed by somebody else at the same moment
     ├── TooLarge                        413   1009
     ├── UnsupportedEncoding             415   1003
+    ├── HeadTooLarge                    431   1009   the address and the headers of a request
     ├── TooMany                         429   1013   a bound is reached; come again
     ├── Unavailable                     503   1013   the store is away; nothing was learnt, or it is safe to repeat
     │   └── StoreFull                   507
@@ -161,6 +162,13 @@ class UnsupportedEncoding(ServiceError):
 
     status = 415
     close_code = 1003
+
+
+class HeadTooLarge(ServiceError):
+    """The address and the headers are too large"""
+
+    status = 431
+    close_code = 1009
 
 
 class TooMany(ServiceError):

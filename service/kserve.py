@@ -19,7 +19,7 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 
 import model
-from service.api import compiled
+from service.api import body_of, compiled, problems
 from service.errors import BadEvent, BadRequest, Forbidden, NotFound, ServiceError, Unavailable
 from service.keyring import may
 from service.schemas import STREAM_NAME, ForecastRequest, StreamStatus
@@ -40,6 +40,7 @@ from service.tensors import (
 from service.wire import arrival
 
 PLATFORM = "nobacktrack"
+BINARY = "application/octet-stream"
 EXTENSIONS = ["binary_tensor_data", "learn"]
 
 
@@ -80,7 +81,7 @@ async def live() -> dict[str, bool]:
     return {"live": True}
 
 
-@router.get("/health/ready", summary="Can it predict and learn?")
+@router.get("/health/ready", summary="Can it predict and learn?", responses=problems(503))
 async def ready(request: Request) -> dict[str, bool]:
     """200 when the kernels are compiled and the store answers, else 503."""
     request.app.state.kernels.check()
@@ -120,7 +121,8 @@ async def model_ready(request: Request, stream: str) -> dict[str, object]:
 @models.post(
     "/infer",
     summary="Predict a stream, or learn from events",
-    openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": request_schema()}}}},
+    openapi_extra=body_of(request_schema()),
+    responses=problems(409, 422, 507) | {200: {"content": {BINARY: {"schema": {"type": "string"}}}}},
 )
 async def infer(request: Request, stream: str) -> Response:
     """A forecast: inputs `x` [steps, inputs] where the stream has inputs, else the parameter `horizon`.
@@ -148,7 +150,7 @@ async def infer(request: Request, stream: str) -> Response:
     body, json_length = write_response({"model_name": stream, **head}, asked, outputs)
     if json_length is None:
         return Response(body, media_type="application/json")
-    return Response(body, media_type="application/octet-stream", headers={HEADER_LENGTH: str(json_length)})
+    return Response(body, media_type=BINARY, headers={HEADER_LENGTH: str(json_length)})
 
 
 router.include_router(models)

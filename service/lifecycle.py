@@ -1,6 +1,7 @@
 """What becomes of a stream beside learning: snapshots of its learner, going back to one, copies, diagnoses."""
 
 import asyncio
+import contextlib
 import dataclasses
 import json
 import secrets
@@ -94,9 +95,7 @@ class Lifecycle:
         same = ("targets", "inputs", "alphabet")
         if any(getattr(config, name) != getattr(copy.learner.config, name) for name in same):
             raise BadConfig("targets, inputs and alphabet of a clone are those of the original", field="config")
-        fresh = await asyncio.to_thread(model.Learner, config)
-        if fresh.nbytes > self._settings.max_state_bytes:
-            raise BadConfig(f"the clone would keep more than {self._settings.max_state_bytes} bytes", field="config")
+        fresh = await check_size(config, self._settings.max_state_bytes)
         if _shapes(fresh) == _shapes(copy.learner):
             learner = model.Learner.from_state(config, copy.learner.copy().state)
         else:
@@ -145,6 +144,22 @@ class Lifecycle:
         first = Token.first(secrets.token_hex(8))
         start = dataclasses.replace(first, version=learner.version)
         return start, await asyncio.to_thread(pack, start.chain, learner)
+
+
+async def check_size(config: model.Config, limit: int) -> model.Learner:
+    """A new learner. Raises BadConfig for one that is larger than this service takes, before it takes the memory."""
+    learner = None
+    # The weights alone first: what else there is has been allocated only, and not touched, until an event.
+    if config.parameters * (8 if config.dtype == "float64" else 4) <= limit:
+        with contextlib.suppress(MemoryError):
+            learner = await asyncio.to_thread(model.Learner, config)
+    if learner is None or learner.nbytes > limit:
+        raise BadConfig(
+            f"units: a learner of {config.units} units keeps more than the {limit} bytes that it may have here; "
+            "use fewer",
+            field="units",
+        )
+    return learner
 
 
 def _status(snapshot: Snapshot) -> SnapshotStatus:

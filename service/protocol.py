@@ -1,22 +1,31 @@
-"""uvicorn's HTTP connection with what it lacks: a limit on their number, and a time limit for what a client owes.
+"""uvicorn's HTTP connection with what it lacks: limits on their number, on heads, and on the time of what is owed.
 
 A client owes the head of a request from its first byte on (and the first byte from the connection on), and the rest
 of a body that has been answered already. While the application reads the body, the time is `service/body_time.py`'s;
 between requests it is uvicorn's `timeout_keep_alive`.
+
+What is not HTTP is answered with a problem as all that is refused, but never in the place of the answer to something
+else: an answer that has begun is cut off, and requests that came whole before it get theirs first.
 """
 
 import asyncio
 import resource
+from http import HTTPStatus
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+import pydantic_core
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from service.admission import SURPLUS
+from service.errors import BadRequest, HeadTooLarge, ServiceError
 
 RESERVE = 64
 """Connections above the limit that are let in, a request each, for the sake of the probes. More are closed at once."""
 RESERVE_SECONDS = 2.0
 """How long one of them may owe something: soon there is room for the next."""
+MAX_HEAD = 64 * 1024
+"""Bytes of a request's address and headers, those that follow its body included; and of anything else around a body,
+as what a chunk says of itself."""
 OTHER_FILES = 256
 """Files that the process needs beside its connections: those to the store, its log, libraries."""
 
@@ -31,6 +40,10 @@ class Connection(HttpToolsProtocol):
         super().__init__(*args, **more)
         self._surplus = False
         self._owing: asyncio.TimerHandle | None = None
+        self._head = 0
+        """Bytes of the head so far;"""
+        self._loose = 0
+        """and bytes since anything came whole."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Count it."""
@@ -49,14 +62,66 @@ class Connection(HttpToolsProtocol):
         self._paid()
         super().connection_lost(exc)
 
+    def data_received(self, data: bytes) -> None:
+        """Read it, unless it has no end."""
+        self._loose += len(data)
+        super().data_received(data)
+        if self._loose > MAX_HEAD and not self.transport.is_closing():
+            self.send_400_response("")
+
+    def on_url(self, url: bytes) -> None:
+        """A part of the address."""
+        self._grows(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header, or one that follows the body."""
+        self._loose = 0
+        self._grows(len(name) + len(value) + len(": \r\n"))
+        super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        """A part of the body."""
+        self._loose = 0
+        super().on_body(body)
+
+    def _grows(self, size: int) -> None:
+        self._head += size
+        if self._head > MAX_HEAD:
+            raise HeadTooLarge("")  # the parser stops, and calls it an error of its own
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is not HTTP, or has no end."""
+        cycle: RequestResponseCycle | None = getattr(self, "cycle", None)  # None before the first request
+        if cycle is not None and not cycle.response_complete:
+            if not cycle.more_body:
+                cycle.keep_alive = False
+                self.flow.pause_reading()
+                return
+            if cycle.response_started:
+                self.transport.close()
+                return
+        error: ServiceError = BadRequest("this is not HTTP/1.1 as it should be")
+        if max(self._head, self._loose) > MAX_HEAD:
+            error = HeadTooLarge(f"the address and the headers of a request may have at most {MAX_HEAD} bytes")
+        body = pydantic_core.to_json(error.problem())
+        head = (
+            f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}\r\n"
+            f"content-type: application/problem+json\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode() + body)
+        self.transport.close()
+
     def on_message_begin(self) -> None:
         """The first byte of a request."""
+        self._head = self._loose = 0
         super().on_message_begin()
         self._owes()
 
     def on_headers_complete(self) -> None:
         """The application takes over."""
         self._paid()
+        self._loose = 0
         before = self.cycle
         super().on_headers_complete()
         if self._surplus and self.cycle is not before:
@@ -65,6 +130,7 @@ class Connection(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """The last byte of a request."""
         self._paid()
+        self._loose = 0
         super().on_message_complete()
 
     def on_response_complete(self) -> None:

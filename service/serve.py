@@ -17,6 +17,7 @@ from service.app import create_app
 from service.embedded import EmbeddedError, EmbeddedServer
 from service.errors import ServiceError
 from service.failure import Failure
+from service.frames import Frames
 from service.listen import is_loopback, url_of
 from service.live import Live
 from service.protocol import limited, make_room
@@ -157,6 +158,7 @@ def _uvicorn_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
         http=limited(settings.max_connections, settings.body_seconds),
         timeout_keep_alive=settings.keep_alive_seconds,
         access_log=False,
+        ws=Frames,
         ws_max_size=settings.max_body,
         # Numbers in JSON of a few hundred bytes: compressing costs more time than it saves.
         ws_per_message_deflate=False,

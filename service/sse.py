@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Header, Request
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from service.api import Name, compiled, problems
+from service.api import Name, compiled
 from service.errors import BadRequest
 from service.live import Shown
 from service.streams import Streams
@@ -39,7 +39,6 @@ class EventStream(StreamingResponse):
     summary="Watch a stream",
     response_class=EventStream,
     responses={
-        **problems(400, 403, 404, 422, 429, 503),
         200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "One outcome an event."},
     },
 )

@@ -15,7 +15,7 @@ from service.batches import Batches
 from service.errors import BadConfig, BadEvent, OtherConfig, TooLarge, TooMany, Unavailable, UnknownStream
 from service.hot import HotCopies, config_of
 from service.kernels import Kernels
-from service.lifecycle import Lifecycle
+from service.lifecycle import Lifecycle, check_size
 from service.live import Live
 from service.metrics import Metrics
 from service.queues import Answer, Shape, Stream, Waiting, refuse
@@ -62,7 +62,7 @@ class Streams:
             raise BadConfig(str(error)) from error
         if self._kernels is not None:
             self._kernels.check(config.dtype)
-        await self._check_size(config)
+        await check_size(config, self._settings.max_state_bytes)
         made = await self._store.create(
             name, Token.first(secrets.token_hex(8)), json.dumps(config.to_dict()), config.fingerprint(),
             self._settings.max_streams,
@@ -196,22 +196,6 @@ class Streams:
                 refuse(working[worker].queue, Unavailable("the service is shutting down; send it again", retry_after=1))
             await asyncio.gather(*late)
         await self._hot.close()
-
-    async def _check_size(self, config: model.Config) -> None:
-        """Raise BadConfig for a learner that is larger than this service takes."""
-        limit = self._settings.max_state_bytes
-        least = config.parameters * (8 if config.dtype == "float64" else 4)
-        try:
-            # The weights alone first: what else there is has been allocated only, and not touched, until an event.
-            size = least if least > limit else (await asyncio.to_thread(model.Learner, config)).nbytes
-        except MemoryError:
-            size = limit + 1
-        if size > limit:
-            raise BadConfig(
-                f"units: a learner of {config.units} units keeps more than the {limit} bytes that it may have here; "
-                "use fewer",
-                field="units",
-            )
 
     async def _is_another(self, stream: Stream) -> bool:
         """Whether the stream was deleted and created anew, by whichever replica; from now on it is the new one."""

@@ -176,7 +176,7 @@ def read_request(body: bytes, json_length: str | None) -> tuple[InferRequest, di
     """A request and its inputs by name; `json_length` is the header HEADER_LENGTH. Raises BadRequest, BadEvent."""
     if json_length is None:
         size = len(body)
-    elif json_length.isdecimal() and int(json_length) <= len(body):
+    elif json_length.isdecimal() and len(json_length) < 19 and int(json_length) <= len(body):
         size = int(json_length)
     else:
         raise BadRequest(f"{HEADER_LENGTH} must be the number of bytes that are JSON")

@@ -199,6 +199,42 @@ async def test_a_head_that_trickles_has_no_more_time() -> None:
         assert asyncio.get_running_loop().time() - start >= ENDS
 
 
+async def test_heads_up_to_their_limit_and_one_byte_past_it() -> None:
+    fixed = len("/") + len("host: localhost\r\n") + len("x: \r\n")
+    async with serving(guarded(), http=limited(10, 60.0)) as connect:
+        for more, status in ((0, 200), (1, 431), (protocol.MAX_HEAD, 431)):
+            wire = await connect()
+            await wire.ask(f"GET / HTTP/1.1\nx: {'x' * (protocol.MAX_HEAD - fixed + more)}")
+            assert await wire.status() == status
+            if status == 431:
+                assert json.loads(wire.body)["type"] == "urn:nobacktrack:problem:head-too-large"
+                assert await wire.rest() == b""
+        # Each request of a connection has a head of its own.
+        wire = await connect()
+        for _ in range(3):
+            await wire.ask(f"GET / HTTP/1.1\nx: {'x' * (protocol.MAX_HEAD // 2)}")
+            assert await wire.status() == 200
+
+
+async def test_garbage_is_not_answered_in_the_place_of_another_request() -> None:
+    async with serving(guarded(), http=limited(10, 60.0)) as connect:
+        wire = await connect()
+        await wire.ask("POST /slow HTTP/1.1\ncontent-length: 2", b"ab\x00\x01\r\n\r\n")
+        assert await wire.status() == 200
+        assert wire.body == b"2"
+        assert await wire.rest() == b""
+        wire = await connect()
+        await wire.ask("POST / HTTP/1.1\ntransfer-encoding: chunked", b"2\r\nab\r\nZZ\r\n")
+        assert await wire.status() == 400
+        assert json.loads(wire.body)["type"] == "urn:nobacktrack:problem:bad-request"
+        # An answer that has begun is cut off.
+        wire = await connect()
+        await wire.ask(f"POST /v1/streams/s/events HTTP/1.1\n{NDJSON}\ntransfer-encoding: chunked", b"2\r\nab\r\n")
+        assert "200 ok" in await wire.head()
+        wire.writer.write(b"ZZ\r\n")
+        assert b"HTTP" not in await wire.rest()
+
+
 async def test_a_body_that_never_ends() -> None:
     async with serving(guarded(ENDS), http=limited(10, ENDS)) as connect:
         for piece in (b"", b"ab"):

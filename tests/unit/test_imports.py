@@ -41,7 +41,7 @@ SERVICE = (
     {"refusals", "exchange"},
     {"ws", "sse", "api_lifecycle", "kserve"}
     | {"middleware", "browsers", "auth", "admission", "body_time", "rates", "gunzip"},
-    {"protocol", "key_commands", "options"},
+    {"protocol", "openapi", "frames", "key_commands", "options"},
     {"client_commands", "store_commands"},
     {"app"},
     {"serve"},

@@ -1,0 +1,199 @@
+"""The OpenAPI document says what the service does: every status and content type that comes is described."""
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+import model
+from service.app import create_app
+from service.memory_store import MemoryStore
+from service.settings import Settings
+
+pytestmark = pytest.mark.anyio
+
+STREAM = "/v1/streams/{stream}"
+MODEL = "/v2/models/{stream}"
+PROBLEM = "application/problem+json"
+EVENT = '{"y":{"y":1}}'
+OTHER_HOST = {"host": "elsewhere.example"}
+
+
+@pytest.fixture
+def app() -> FastAPI:
+    return create_app(Settings(max_body=4096, max_horizon=50, max_streams=3), MemoryStore())
+
+
+@pytest.fixture
+async def http(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """A service with a stream `s` that has learnt three events, and its snapshot `kept`."""
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://localhost") as http,
+    ):
+        await app.state.kernels.ready.wait()
+        await http.put("/v1/streams/s", json={"targets": ["y"], "units": 4})
+        for _ in range(3):
+            await http.post("/v1/streams/s/events", content=EVENT)
+        await http.post("/v1/streams/s/snapshots", json={"name": "kept"})
+        yield http
+
+
+def operations(app: FastAPI) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """(path, method, operation)."""
+    for path, methods in app.openapi()["paths"].items():
+        for method, operation in methods.items():
+            yield path, method, operation
+
+
+def references(node: Any) -> Iterator[str]:
+    """Every reference in a document."""
+    if isinstance(node, dict):
+        yield from [node["$ref"]] if isinstance(node.get("$ref"), str) else []
+    for one in node.values() if isinstance(node, dict) else node if isinstance(node, list) else []:
+        yield from references(one)
+
+
+def test_errors_are_problems_and_references_lead_somewhere(app: FastAPI) -> None:
+    for path, method, operation in operations(app):
+        errors = {int(code): said for code, said in operation["responses"].items() if int(code) >= 400}
+        assert {403, 415, 431} <= errors.keys(), (path, method)
+        for code, said in errors.items():
+            assert said["description"], (path, method, code)
+            assert said["content"][PROBLEM]["schema"] == {"$ref": "#/components/schemas/Problem"}
+            assert len(said["content"]) == (2 if path.startswith("/v2") else 1)
+    document = app.openapi()
+    known = {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
+    assert set(references(document)) <= known
+    assert not any("ValidationError" in name for name in known)
+    assert app.openapi() == document, "it is made once"
+
+
+ANSWERS: list[tuple[str, str, str, dict[str, Any], int]] = [
+    # method, described path, what is added to it or put in its place, options, status
+    ("GET", "/livez", "/livez", {}, 200),
+    ("GET", "/livez", "/livez", {"headers": OTHER_HOST}, 403),
+    ("GET", "/readyz", "/readyz", {}, 200),
+    ("GET", "/metrics", "/metrics", {}, 200),
+    ("GET", "/metrics", "/metrics", {"headers": {"content-encoding": "br"}}, 415),
+    ("GET", "/v1/streams", "/v1/streams", {}, 200),
+    ("GET", "/v1/streams", "/v1/streams?limit=0", {}, 400),
+    ("GET", "/v1/streams", f"/v1/streams?after={'x' * 65}", {}, 400),
+    ("PUT", STREAM, "/v1/streams/new", {"content": '{"targets":["y"],"units":4}'}, 201),
+    ("PUT", STREAM, "/v1/streams/s", {"content": '{"targets":["y"],"units":4}'}, 200),
+    ("PUT", STREAM, "/v1/streams/s", {"content": '{"targets":["z"]}'}, 409),
+    ("PUT", STREAM, "/v1/streams/s", {"content": "{}"}, 422),
+    ("PUT", STREAM, "/v1/streams/s", {"content": "["}, 400),
+    ("PUT", STREAM, "/v1/streams/s", {"content": " " * 5000}, 413),
+    ("PUT", STREAM, "/v1/streams/a%7Bb%7D", {"content": "{}"}, 404),
+    ("GET", STREAM, "/v1/streams/s", {}, 200),
+    ("GET", STREAM, "/v1/streams/nobody", {}, 404),
+    ("DELETE", STREAM, "/v1/streams/s", {}, 204),
+    ("DELETE", STREAM, "/v1/streams/nobody", {}, 404),
+    ("DELETE", STREAM, "/v1/streams/s", {"headers": {"origin": "https://elsewhere.example"}}, 403),
+    ("POST", f"{STREAM}/events", "/v1/streams/s/events", {"content": EVENT}, 200),
+    (
+        "POST", f"{STREAM}/events", "/v1/streams/s/events",
+        {"content": EVENT, "headers": {"content-type": "application/x-ndjson"}}, 200,
+    ),
+    ("POST", f"{STREAM}/events", "/v1/streams/s/events", {"content": "{}"}, 422),
+    ("POST", f"{STREAM}/events", "/v1/streams/nobody/events", {"content": EVENT}, 404),
+    ("PUT", f"{STREAM}/events/{{event}}/label", "/v1/streams/s/events/a/label", {"content": EVENT}, 404),
+    ("PUT", f"{STREAM}/events/{{event}}/label", f"/v1/streams/s/events/{'a' * 129}/label", {"content": EVENT}, 400),
+    ("PUT", f"{STREAM}/events/{{event}}/label", "/v1/streams/s/events/a/label", {"content": '{"y":1}'}, 422),
+    ("GET", f"{STREAM}/forecast", "/v1/streams/s/forecast", {}, 200),
+    ("GET", f"{STREAM}/forecast", "/v1/streams/s/forecast?horizon=0", {}, 400),
+    ("GET", f"{STREAM}/forecast", "/v1/streams/s/forecast?horizon=51", {}, 413),
+    ("POST", f"{STREAM}/forecast", "/v1/streams/s/forecast", {"content": '{"x":[{}]}'}, 200),
+    ("POST", f"{STREAM}/forecast", "/v1/streams/s/forecast", {"content": '{"x":[{"z":1}]}'}, 422),
+    ("POST", f"{STREAM}/snapshots", "/v1/streams/s/snapshots", {}, 201),
+    ("POST", f"{STREAM}/snapshots", "/v1/streams/s/snapshots", {"content": '{"name":"kept"}'}, 409),
+    ("POST", f"{STREAM}/snapshots", "/v1/streams/s/snapshots", {"content": '{"name":1}'}, 422),
+    ("GET", f"{STREAM}/snapshots", "/v1/streams/s/snapshots", {}, 200),
+    ("DELETE", f"{STREAM}/snapshots/{{snapshot}}", "/v1/streams/s/snapshots/kept", {}, 204),
+    ("DELETE", f"{STREAM}/snapshots/{{snapshot}}", "/v1/streams/s/snapshots/none", {}, 404),
+    ("DELETE", f"{STREAM}/snapshots/{{snapshot}}", "/v1/streams/s/snapshots/a%20b", {}, 400),
+    ("POST", f"{STREAM}/snapshots/{{snapshot}}/restore", "/v1/streams/s/snapshots/kept/restore", {}, 200),
+    ("POST", f"{STREAM}/snapshots/{{snapshot}}/restore", "/v1/streams/s/snapshots/a%20b/restore", {}, 400),
+    ("POST", f"{STREAM}/clone", "/v1/streams/s/clone", {"content": '{"name":"t"}'}, 201),
+    ("POST", f"{STREAM}/clone", "/v1/streams/s/clone", {"content": '{"name":"s"}'}, 409),
+    ("POST", f"{STREAM}/clone", "/v1/streams/s/clone", {"content": '{"name":"t","config":{"units":0}}'}, 422),
+    ("GET", f"{STREAM}/diagnostics", "/v1/streams/s/diagnostics?samples=1", {}, 400),
+    ("GET", f"{STREAM}/live", "/v1/streams/nobody/live", {}, 404),
+    ("GET", f"{STREAM}/live", "/v1/streams/s/live", {"headers": {"last-event-id": "x"}}, 400),
+    ("GET", "/v2", "/v2", {}, 200),
+    ("GET", "/v2/health/ready", "/v2/health/ready", {}, 200),
+    ("GET", MODEL, "/v2/models/s", {}, 200),
+    ("GET", MODEL, "/v2/models/nobody", {}, 404),
+    ("GET", f"{MODEL}/ready", "/v2/models/a%7Bb%7D/ready", {}, 404),
+    ("POST", f"{MODEL}/infer", "/v2/models/s/infer", {"content": "{}"}, 200),
+    ("POST", f"{MODEL}/infer", "/v2/models/s/infer", {"content": '{"parameters":{"binary_data_output":true}}'}, 200),
+    ("POST", f"{MODEL}/infer", "/v2/models/s/infer", {"content": '{"parameters":{"horizon":51}}'}, 413),
+    ("POST", f"{MODEL}/infer", "/v2/models/s/infer", {"content": '{"parameters":{"horizon":0}}'}, 400),
+    ("POST", f"{MODEL}/infer", "/v2/models/s/infer", {"content": '{"inputs":1}'}, 422),
+    ("POST", f"{MODEL}/infer", "/v2/models/s/infer", {"headers": OTHER_HOST}, 403),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("method", "path", "address", "options", "status"), ANSWERS)
+async def test_what_is_answered_is_described(
+    http: httpx.AsyncClient,
+    app: FastAPI,
+    method: str,
+    path: str,
+    address: str,
+    options: dict[str, Any],
+    status: int,
+) -> None:
+    answer = await http.request(method, address, **options)
+    assert answer.status_code == status, answer.text
+    said = app.openapi()["paths"][path][method.lower()]["responses"]
+    kind = answer.headers.get("content-type", "").partition(";")[0]
+    assert str(status) in said
+    assert kind in said[str(status)].get("content", {"": {}})
+
+
+@pytest.mark.parametrize(
+    ("address", "methods"),
+    [
+        ("/livez", "GET, HEAD"),
+        ("/metrics", "GET"),
+        ("/v1/streams/s", "DELETE, GET, PUT"),
+        ("/v1/streams/s/forecast", "GET, POST"),
+        ("/v1/streams/s/snapshots", "GET, POST"),
+        ("/v1/streams/s/snapshots/kept", "DELETE"),
+        ("/v2/models/s/infer", "POST"),
+    ],
+)
+async def test_every_method_of_an_address_is_named(http: httpx.AsyncClient, address: str, methods: str) -> None:
+    for method in ("OPTIONS", "PATCH"):
+        answer = await http.request(method, address)
+        assert (answer.status_code, answer.headers["content-type"]) == (405, PROBLEM)
+        assert answer.headers["allow"] == methods
+
+
+async def test_a_parameter_is_refused_in_words_that_are_right(http: httpx.AsyncClient) -> None:
+    answer = await http.delete("/v1/streams/s/snapshots/a%20b")
+    assert "^[A-Za-z0-9_-]{1,64}$" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("length", ["9" * 5000, "9" * 19, "-1", "1.0", "", "3"])
+async def test_lengths_of_json_that_are_none(http: httpx.AsyncClient, length: str) -> None:
+    headers = {"inference-header-content-length": length}
+    answer = await http.post("/v2/models/s/infer", content="{}", headers=headers)
+    assert (answer.status_code, answer.json()["type"]) == (400, "urn:nobacktrack:problem:bad-request")
+
+
+async def test_a_clone_that_is_too_large_is_not_made_first(
+    http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def take_memory(_: model.Config) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(model, "Learner", take_memory)
+    asked = {"name": "t", "config": {"units": 4096, "cell": "gru"}}
+    answer = await http.post("/v1/streams/s/clone", json=asked)
+    assert (answer.status_code, answer.json()["type"]) == (422, "urn:nobacktrack:problem:bad-config")

@@ -18,12 +18,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
-import numpy as np
-
-from service import log
 from service.errors import OtherBody, TooMany, UnknownEvent
 from service.hot import HotCopies, HotCopy
-from service.learning import Learning, observed
+from service.learning import Learning, following, observed
 from service.metrics import Metrics
 from service.queues import Stream, Waiting
 from service.schemas import Label
@@ -186,13 +183,7 @@ class Deferral:
         """Entries for new events: a copy of the learner runs through all that waits, and then through them."""
         writer = stream.shape.writer
         arrivals = [*(entry.arrival for entry in entries), *(waiting.arrival for waiting in new)]
-        events = log.Events(
-            first=hot.token.version + 1,
-            times=np.array([arrival.time for arrival in arrivals]),
-            Y=np.array([arrival.y for arrival in arrivals]),
-            X=np.array([arrival.x for arrival in arrivals]).reshape(len(arrivals), -1),
-        )
-        _, outcomes, _ = await observed(stream, hot, events)
+        _, outcomes, _ = await observed(stream, hot, following(hot, arrivals))
         # Nothing of it is learnt: the version is the learner's own.
         outcomes.version[:] = hot.token.version
         answers = writer.write([arrival.id for arrival in arrivals], outcomes)[len(entries) :]

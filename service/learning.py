@@ -51,12 +51,7 @@ class Learning:
     ) -> Learnt:
         """Learn events that fit the stream; nothing is durable yet. `settled`: ids of those that were deferred."""
         writer = stream.shape.writer  # while the batch learns, the stream may be created anew with another
-        events = log.Events(
-            first=hot.token.version + 1,
-            times=np.array([arrival.time for arrival in arrivals]),
-            Y=np.array([arrival.y for arrival in arrivals]),
-            X=np.array([arrival.x for arrival in arrivals]).reshape(len(arrivals), -1),
-        )
+        events = following(hot, arrivals)
         learner, outcomes, seconds = await observed(stream, hot, events)
         mean = seconds / len(arrivals)
         stream.event_seconds = mean if stream.event_seconds is None else 0.9 * stream.event_seconds + 0.1 * mean
@@ -85,6 +80,16 @@ class Learning:
         self._metrics.learnt(stream.name, learnt.outcomes, learnt.seconds)
         self._hot.recent(stream.name).add(learnt.outcomes, learnt.Y)
         self._live.show(stream.name, learnt.copy, learnt.answers)
+
+
+def following(hot: HotCopy, arrivals: Sequence[Arrival]) -> log.Events:
+    """Events that come after a hot copy, as the log has them."""
+    return log.Events(
+        first=hot.token.version + 1,
+        times=np.array([arrival.time for arrival in arrivals]),
+        Y=np.array([arrival.y for arrival in arrivals]),
+        X=np.array([arrival.x for arrival in arrivals]).reshape(len(arrivals), -1),
+    )
 
 
 async def observed(stream: Stream, hot: HotCopy, events: log.Events) -> tuple[model.Learner, model.Outcomes, float]:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Annotated, Any, NamedTuple
 
 import pydantic_core
@@ -246,12 +246,22 @@ async def _bulk(request: Request, name: str) -> AsyncIterator[bytes]:
                 )
             except ServiceError as error:
                 outage = error
-        last = promises[-1] if promises else last
+        last = newest(promises, last)
         ahead.append(Lines(parsed, promises, outage))
         if len(ahead) > AHEAD:
             yield await _answered(ahead.popleft(), metrics)
     while ahead:
         yield await _answered(ahead.popleft(), metrics)
+
+
+def newest(
+    promises: Sequence[asyncio.Future[Answer]], before: asyncio.Future[Answer] | None
+) -> asyncio.Future[Answer] | None:
+    """The promise that the next events must come behind: of those just made the last one that is not kept yet.
+
+    One that is kept at once is an event that was refused by itself, and tells nothing of the store.
+    """
+    return next((promise for promise in reversed(promises) if not promise.done()), before)
 
 
 class Lines(NamedTuple):

@@ -267,6 +267,7 @@ class HotCopies:
             if self._unsaved(stream) > 0:
                 self._save(stream)
             self._drop(stream)
+            self._recent.pop(stream, None)
         self._show()
 
     def _show(self) -> None:

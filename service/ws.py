@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
-from service.api import encode
+from service.api import encode, newest
 from service.errors import BadRequest, NotFound, ServiceError, Unavailable
 from service.metrics import Metrics
 from service.parsing import parse_question
@@ -92,7 +92,11 @@ async def _converse(
 
 
 async def _read(socket: WebSocket, streams: Streams, stream: str, promises: asyncio.Queue[Promise | None]) -> None:
-    """Until the client goes: every message into the queue, its promise to the writer."""
+    """Until the client goes: every message into the queue, its promise to the writer.
+
+    After an outage nothing more is learnt, also while the connection is still open.
+    """
+    last: asyncio.Future[Answer] | None = None
     while True:
         message = await socket.receive()
         if message["type"] == "websocket.disconnect":
@@ -106,7 +110,8 @@ async def _read(socket: WebSocket, streams: Streams, stream: str, promises: asyn
             if isinstance(asked, Question):
                 promise = asked
             else:
-                [promise] = await streams.submit(stream, [asked])
+                [promise] = await streams.submit(stream, [asked], behind=last)
+                last = newest([promise], last)
         except ServiceError as error:
             promise = asyncio.get_running_loop().create_future()
             promise.set_result(error)

@@ -98,6 +98,7 @@ async def test_thousands_of_streams_in_the_memory_of_a_few() -> None:
             await service.learn(float(place % 7 + step), stream=names[place])
             assert service.count("hot_bytes") <= bound
     assert service.count("hot_learners") == 20
+    assert len(service.streams._hot._recent) <= 20
     for place in (0, 1, 770, count - 1):
         learner = model.Learner(model.Config.from_dict(CONFIG))
         learner.observe_many([[float(place % 7 + step)] for step in (1, again) if place % step == 0])

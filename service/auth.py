@@ -17,7 +17,7 @@ from fastapi import FastAPI
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.api import encode, is_bulk
+from service.bulk import encode, is_bulk
 from service.errors import Forbidden, NotFound, ServiceError, Unauthorized
 from service.exchange import Exchange
 from service.keyring import KEY, Keyring

@@ -4,7 +4,7 @@ import asyncio
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.api import is_bulk
+from service.bulk import is_bulk
 from service.errors import TooSlow
 from service.exchange import Exchange
 from service.metrics import Metrics

@@ -2,7 +2,8 @@
 
 from starlette.types import Message, Receive, Scope, Send
 
-from service.api import encode, is_bulk, problem_response
+from service.api import problem_response
+from service.bulk import encode, is_bulk
 from service.errors import ServiceError
 from service.metrics import Metrics
 

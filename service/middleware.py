@@ -4,7 +4,7 @@ import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.api import NDJSON, is_bulk
+from service.bulk import NDJSON, is_bulk
 from service.errors import TooLarge
 from service.metrics import Metrics
 

@@ -13,8 +13,8 @@ import math
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.api import is_bulk
 from service.buckets import Buckets
+from service.bulk import is_bulk
 from service.errors import TooMany
 from service.keyring import KEY
 from service.metrics import Metrics

@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
-from service.api import encode, newest
+from service.bulk import encode, newest
 from service.errors import BadRequest, NotFound, ServiceError, Unavailable
 from service.metrics import Metrics
 from service.parsing import parse_question

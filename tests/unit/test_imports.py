@@ -37,6 +37,7 @@ SERVICE = (
     {"deferral", "stores"},
     {"batches"},
     {"streams"},
+    {"bulk"},
     {"api"},
     {"refusals", "exchange"},
     {"ws", "sse", "api_lifecycle", "kserve"}

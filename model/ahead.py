@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from model import experts, kernels, optim
-from model.jit import compiled
+from model.jit import allocating
 from model.outcome import Rules
 from model.predict import feed, forward, interval, point, workspace
 from model.state import State
@@ -13,7 +13,7 @@ from model.step import feed_back
 from model.types import Float64
 
 
-@compiled
+@allocating
 def forecast(
     state: State, rules: Rules, X: Float64, times: Float64, mean: Float64, lower: Float64, upper: Float64
 ) -> None:

@@ -1,5 +1,9 @@
 """The one way in which this package compiles: same bits on every processor, cached on disk.
 
+Kernels only read and write the arrays that they are given (`allocating` is for the few that make some), so they do not
+count who holds an array. The counts are atomic operations, and an event looks at some hundreds of arrays: counting took
+about as long as the arithmetic of a small network.
+
 `fastmath` stays off, so that a sum keeps its order and a product its rounding; division by zero follows IEEE 754;
 the interpreter lock is released while a kernel runs.
 
@@ -52,6 +56,11 @@ _CACHE = _cache_folder()
 
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
     """Compile `function` with numba under the rules in the head of this file."""
+    return _jit(function, cache=True, _nrt=False)
+
+
+def allocating(function: Callable[P, R]) -> Callable[P, R]:
+    """The same for a function that makes arrays. What calls it must be such a function too: no other frees them."""
     return _jit(function, cache=True)
 
 
@@ -60,7 +69,7 @@ def inner(function: Callable[P, R]) -> Callable[P, R]:
 
     It gets no way in from Python: unpacking a whole state there would take longer to compile than the function.
     """
-    return _jit(function, cache=True, no_cpython_wrapper=True)
+    return _jit(function, cache=True, no_cpython_wrapper=True, _nrt=False)
 
 
 def spliced(function: Callable[P, R]) -> Callable[P, R]:

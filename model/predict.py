@@ -6,13 +6,13 @@ import numpy as np
 
 from model import calendar, intervals, kernels, profile, readout, scaling, symbols
 from model.cells import advance
-from model.jit import inner
+from model.jit import allocating, inner
 from model.outcome import Rules, Work
 from model.state import PAGE, Scales, State
 from model.types import Array, Float64
 
 
-@inner
+@allocating
 def lane(rows: int, size: int, like: Array, offset: int) -> Array:
     """Zeros of the type of `like`, `offset` bytes after the start of a page: `state.aligned` for compiled code."""
     step = like.itemsize
@@ -21,7 +21,7 @@ def lane(rows: int, size: int, like: Array, offset: int) -> Array:
     return memory[start : start + rows * size].reshape((rows, size))
 
 
-@inner
+@allocating
 def workspace(state: State, exact: bool) -> Work:
     """Scratch space that fits a state; `exact` for RTRL, which needs the most."""
     W, (H, _, o) = state.network.W, state.readout.V.shape

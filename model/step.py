@@ -8,7 +8,7 @@ The order of an event is the order of the functions of this file:
 import math
 
 from model import anomaly, calendar, experts, horizons, intervals, kernels, optim, profile, readout, scaling, symbols
-from model.jit import compiled, inner
+from model.jit import allocating, inner
 from model.learn import learn_network
 from model.outcome import RLS, RTRL, Outcomes, Rules, Work
 from model.predict import feed, forward, interval, point, workspace
@@ -187,10 +187,16 @@ def absorb_inputs(scales: Scales, x: Float64, time: float) -> None:
     calendar.absorb(scales.clock, time)
 
 
-@compiled
+@allocating
 def observe(state: State, rules: Rules, Y: Float64, X: Float64, times: Float64, out: Outcomes) -> None:
     """Learn T events in order; Y (T, q), X (T, x), times (T,), NaN = missing. Fills `out`."""
-    work = workspace(state, rules.estimator == RTRL)
+    _observe(state, rules, Y, X, times, out, workspace(state, rules.estimator == RTRL))
+
+
+@inner
+def _observe(
+    state: State, rules: Rules, Y: Float64, X: Float64, times: Float64, out: Outcomes, work: Work
+) -> None:
     scales, network = state.scales, state.network
     no_inputs = X.shape[1] == 0
     for t in range(Y.shape[0]):

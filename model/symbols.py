@@ -1,5 +1,7 @@
 """Streams of symbols: a softmax over Vᵀφ, learnt by its gradient (`readout.descend`); losses in bits."""
 
+import math
+
 from model.elementary import exp, log
 from model.jit import compiled
 from model.types import Float64
@@ -11,8 +13,9 @@ BITS = 1.4426950408889634
 @compiled
 def softmax(logits: Float64) -> None:
     """p_a = exp(l_a)/Σ exp(l_b), in place; the largest logit is taken off first."""
-    top = logits.max()
-    total = 0.0
+    top, total = -math.inf, 0.0
+    for i in range(logits.shape[0]):
+        top = max(top, logits[i])
     for i in range(logits.shape[0]):
         logits[i] = exp(logits[i] - top)
         total += logits[i]
@@ -29,7 +32,10 @@ def surprise(probability: float) -> float:
 @compiled
 def frequency(counts: Float64, symbol: int) -> float:
     """(c_s + 1)/(Σ c + A): the symbol's share so far, the baseline of a stream of symbols."""
-    return float((counts[symbol] + 1.0) / (counts.sum() + counts.shape[0]))
+    total = float(counts.shape[0])
+    for i in range(counts.shape[0]):
+        total += counts[i]
+    return float((counts[symbol] + 1.0) / total)
 
 
 @compiled

@@ -221,5 +221,10 @@ class Batches:
         return landed
 
     def _answer(self, attempt: Attempt) -> None:
-        for waiting, answer in zip(attempt.batch, attempt.learnt.answers, strict=True):
-            waiting.keep(answer)
+        """Keep the promises of a batch that is durable; the next batch begins to learn before they are written down."""
+
+        def keep() -> None:
+            for waiting, answer in zip(attempt.batch, attempt.learnt.answers.lines, strict=True):
+                waiting.keep(answer)
+
+        asyncio.get_running_loop().call_soon(keep)

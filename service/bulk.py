@@ -22,7 +22,7 @@ from service.streams import Streams
 NDJSON = "application/x-ndjson"
 LINES_AT_ONCE = 512
 """Lines of a bulk request that are learnt in one go;"""
-AHEAD = 3
+AHEAD = 7
 """and how many times as many are read meanwhile."""
 
 

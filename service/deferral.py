@@ -63,7 +63,7 @@ class Entry:
 
     def with_label(self, y: tuple[float, ...]) -> Self:
         """The same event, complete."""
-        return replace(self, arrival=replace(self.arrival, y=y), labelled=True)
+        return replace(self, arrival=self.arrival._replace(y=y), labelled=True)
 
 
 class Deferral:
@@ -97,7 +97,7 @@ class Deferral:
             if not isinstance(await self._learning.commit(stream, learnt), Committed):
                 self._metrics.conflicts.inc()
                 return batch
-            answers |= {entry.id: answer for entry, answer in zip(settled, learnt.answers, strict=True)}
+            answers |= {entry.id: answer for entry, answer in zip(settled, learnt.answers.lines, strict=True)}
             hot, entries = learnt.copy, entries[len(settled) :]
         stream.deferring = bool(entries)
         for waiting in batch:
@@ -151,7 +151,7 @@ class Deferral:
         new: list[Waiting] = []
         for waiting in batch:
             if waiting.id is None:  # a complete event, which waits behind another
-                waiting.arrival = replace(waiting.arrival, id=secrets.token_hex(8))
+                waiting.arrival = waiting.arrival._replace(id=secrets.token_hex(8))
             entry = known.get(waiting.id) if waiting.id is not None else None
             if entry is None:
                 new.append(waiting)

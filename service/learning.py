@@ -16,7 +16,7 @@ from service.live import Live
 from service.metrics import Metrics
 from service.queues import Stream
 from service.store import Commit, CommitResult, Committed, Store, Token
-from service.wire import Arrival
+from service.wire import Answers, Arrival
 
 INLINE_SECONDS = 0.002
 """A batch that takes longer than this learns in a thread, so that other streams go on;"""
@@ -30,8 +30,7 @@ class Learnt:
 
     commit: Commit
     copy: HotCopy
-    answers: list[bytes]
-    outcomes: model.Outcomes
+    answers: Answers
     Y: npt.NDArray[np.float64]
     """(T, q) targets."""
     seconds: float
@@ -57,14 +56,14 @@ class Learning:
         stream.event_seconds = mean if stream.event_seconds is None else 0.9 * stream.event_seconds + 0.1 * mean
         segment = log.encode(events, secrets.randbits(64))
         after = Token(learner.version, hot.token.epoch, log.link(hot.token.chain, segment))
-        answers = writer.write([arrival.id for arrival in arrivals], outcomes)
+        answers = Answers(writer, [arrival.id for arrival in arrivals], outcomes)
         records = tuple(
-            (arrival.id, arrival.fingerprint() + answer)
-            for arrival, answer in zip(arrivals, answers, strict=True)
+            (arrival.id, arrival.fingerprint() + answers.lines[place])
+            for place, arrival in enumerate(arrivals)
             if arrival.id is not None
         )
         copy = replace(hot, learner=learner, token=after)
-        return Learnt(Commit(hot.token, after, segment, records, settled), copy, answers, outcomes, events.Y, seconds)
+        return Learnt(Commit(hot.token, after, segment, records, settled), copy, answers, events.Y, seconds)
 
     async def commit(self, stream: Stream, learnt: Learnt) -> CommitResult:
         """Make a batch durable; once it is, the hot copy and the metrics know of it."""
@@ -77,8 +76,9 @@ class Learning:
 
     def landed(self, stream: Stream, learnt: Learnt) -> None:
         """A batch is durable."""
-        self._metrics.learnt(stream.name, learnt.outcomes, learnt.seconds)
-        self._hot.recent(stream.name).add(learnt.outcomes, learnt.Y)
+        outcomes = learnt.answers.outcomes
+        self._metrics.learnt(stream.name, outcomes, learnt.seconds)
+        self._hot.recent(stream.name).add(outcomes, learnt.Y)
         self._live.show(stream.name, learnt.copy, learnt.answers)
 
 

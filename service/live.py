@@ -18,7 +18,7 @@ from service.checkpoint import unpack
 from service.errors import ServiceError, TooMany
 from service.hot import HotCopies, HotCopy
 from service.store import Store, Token
-from service.wire import OutcomeWriter
+from service.wire import Answers, OutcomeWriter
 
 RING = 2048
 """Outcomes that a feed holds."""
@@ -81,10 +81,10 @@ class Live:
         self._watchers = 0
         self._closing = asyncio.Event()
 
-    def show(self, stream: str, copy: HotCopy, outcomes: list[bytes]) -> None:
+    def show(self, stream: str, copy: HotCopy, answers: Answers) -> None:
         """What this process has learnt and made durable."""
         if (feed := self._feeds.get(stream)) is not None:
-            feed.show(copy, outcomes)
+            feed.show(copy, answers.lines)
 
     def close(self) -> None:
         """Let every watcher go."""

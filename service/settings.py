@@ -53,9 +53,9 @@ class Settings(BaseSettings):
     """How long a store may fail before the events that wait for it are refused, in seconds. Learning does not count."""
     max_body: Positive = 64 * 1024
     """Bytes of a request's body, of a line of NDJSON and of a WebSocket message."""
-    max_batch: Positive = 1024
+    max_batch: Positive = 2048
     """Events of one commit."""
-    max_queue: Positive = 4096
+    max_queue: Positive = 8192
     """Events of one stream that may wait."""
     rate: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     """Events per second of one key, without keys of one client address (`service/rates.py`); 0 is no limit."""

@@ -170,9 +170,10 @@ class Streams:
         when an outage has broken the promise `behind`, so that the order of events has no hole.
         """
         stream = await self.open(name)
-        read = [_read(stream.shape, event) for event in events]
+        loop = asyncio.get_running_loop()
+        read = [_read(stream.shape, event, loop) for event in events]
         if any(isinstance(one, BadEvent) for one in read) and await self._is_another(stream):
-            read = [_read(stream.shape, event) for event in events]
+            read = [_read(stream.shape, event, loop) for event in events]
         if behind is not None and behind.done() and isinstance(refused := behind.result(), Unavailable):
             raise refused
         if self._closing:
@@ -180,7 +181,7 @@ class Streams:
         if len(stream.queue) + len(events) > self._settings.max_queue:
             raise TooMany("more events wait than this stream may have waiting; send fewer at once", retry_after=1)
         self._batches.put(stream, [one for one in read if isinstance(one, Waiting)])
-        return [one.answer if isinstance(one, Waiting) else _kept(one) for one in read]
+        return [one.answer if isinstance(one, Waiting) else _kept(one, loop) for one in read]
 
     async def observe(self, name: str, events: Sequence[Event | Label]) -> list[Answer]:
         """Learn events in order; one answer each, in the same order. Raises as `submit` does."""
@@ -206,15 +207,15 @@ class Streams:
         return True
 
 
-def _read(shape: Shape, event: Event | Label) -> Waiting | BadEvent:
+def _read(shape: Shape, event: Event | Label, loop: asyncio.AbstractEventLoop) -> Waiting | BadEvent:
     try:
-        return Waiting(event, shape, arrival(shape.config, event), asyncio.get_running_loop().create_future())
+        return Waiting(event, shape, arrival(shape.config, event), loop.create_future())
     except BadEvent as error:
         return error
 
 
-def _kept(error: BadEvent) -> asyncio.Future[Answer]:
+def _kept(error: BadEvent, loop: asyncio.AbstractEventLoop) -> asyncio.Future[Answer]:
     """A promise that is kept already."""
-    answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+    answer: asyncio.Future[Answer] = loop.create_future()
     answer.set_result(error)
     return answer

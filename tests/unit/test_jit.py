@@ -29,7 +29,9 @@ def look_ahead(learner: model.Learner) -> None:
 @pytest.mark.usefixtures("_counting")
 @pytest.mark.parametrize("call", [learn, look_ahead])
 @pytest.mark.parametrize("estimator", ["nobacktrack-traces", "rtrl"])
-def test_what_a_kernel_allocates_is_freed_when_it_ends(call: Callable[[model.Learner], None], estimator: Estimator) -> None:
+def test_what_a_kernel_allocates_is_freed_when_it_ends(
+    call: Callable[[model.Learner], None], estimator: Estimator
+) -> None:
     learner = model.Learner(model.Config(targets=("y",), units=2, horizons=2, estimator=estimator))
     learn(learner)
     before = rtsys.get_allocation_stats()

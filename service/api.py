@@ -173,7 +173,7 @@ def _single(answers: list[Answer]) -> Response:
 
 @router.get("/{stream}/forecast", summary="Forecast", response_model=Forecast, responses=problems(413, 422))
 async def forecast(stream: Name, request: Request, horizon: Horizon = 1) -> Forecast:
-    """The next `horizon` steps; changes nothing."""
+    """The next `horizon` steps after all events, those that wait for their labels included; changes nothing."""
     streams, _, _ = _services(request)
     return await streams.forecast(stream, horizon)
 
@@ -186,7 +186,7 @@ async def forecast(stream: Name, request: Request, horizon: Horizon = 1) -> Fore
     responses=problems(422),
 )
 async def forecast_with_inputs(stream: Name, request: Request) -> Forecast:
-    """One step for each object of `x`, the inputs that will be; changes nothing."""
+    """One step for each object of `x`, the inputs that will be after all events; see `GET`. Changes nothing."""
     streams, _, settings = _services(request)
     body = await request.body()
     # Each step is an object, and no name has a brace: too many are refused before they are read.

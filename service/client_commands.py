@@ -34,7 +34,8 @@ def forecast(
     """Print the steps to come of a stream without inputs; changes nothing."""
     with Client(address(url), key=key(), retries=0) as client:
         found = client.forecast(stream, horizon)
-    table = Table("step", "target", "forecast", "lower", "upper", title=f"{stream}, after version {found.version}")
+    after = f"version {found.version}" + (f" and {found.pending} that wait for labels" if found.pending else "")
+    table = Table("step", "target", "forecast", "lower", "upper", title=f"{stream}, after {after}")
     for number, step in enumerate(found.steps, start=1):
         for name, said in step.mean.items():
             table.add_row(str(number), name, _text(said), _text(step.lower[name]), _text(step.upper[name]))

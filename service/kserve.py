@@ -127,6 +127,8 @@ async def model_ready(request: Request, stream: str) -> dict[str, object]:
 async def infer(request: Request, stream: str) -> Response:
     """A forecast: inputs `x` [steps, inputs] where the stream has inputs, else the parameter `horizon`.
 
+    It begins after the events that wait for their labels; where there are any, the parameter `pending` counts them.
+
     With the parameter `learn`: inputs `y` [T, targets], `x` [T, inputs], `time` [T] in seconds since the epoch, `id`
     [T], of which the last two are optional; outputs `prediction`, `lower`, `upper`, `loss`, `version`.
     """
@@ -181,8 +183,8 @@ async def _predict(
         "upper": [row(config, step.upper) for step in forecast.steps],
     }
     head: dict[str, object] = {"model_version": str(forecast.version)}
-    if forecast.stale:
-        head["parameters"] = {"stale": True}
+    if said := forecast.model_dump(include={"pending", "stale"}, exclude_defaults=True):
+        head["parameters"] = said
     return head, {name: table(rows, config.outputs) for name, rows in parts.items()}
 
 

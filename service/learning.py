@@ -97,12 +97,13 @@ async def observed(stream: Stream, hot: HotCopy, events: log.Events) -> tuple[mo
     seconds = stream.event_seconds
     expected = None if seconds is None else len(events.times) * seconds
     if expected is not None and expected < INLINE_SECONDS and hot.nbytes <= INLINE_BYTES:
-        return _observed(hot.learner, events)
-    return await asyncio.to_thread(_observed, hot.learner, events)
+        return run(hot.learner, events)
+    return await asyncio.to_thread(run, hot.learner, events)
 
 
-def _observed(hot: model.Learner, events: log.Events) -> tuple[model.Learner, model.Outcomes, float]:
-    learner = hot.copy()
+def run(learner: model.Learner, events: log.Events) -> tuple[model.Learner, model.Outcomes, float]:
+    """See `observed`; here and now."""
+    learner = learner.copy()
     start = time.perf_counter()
     outcomes = learner.observe_many(events.Y, events.X, events.times)
     return learner, outcomes, time.perf_counter() - start

@@ -105,12 +105,15 @@ class Step(Wire):
 
 
 class Forecast(Wire):
-    """Forecasts of the steps after `version`, nearest first."""
+    """Forecasts of the steps after `version` and what is pending, nearest first."""
 
     version: int
+    """Events learnt."""
+    pending: int = 0
+    """Events that wait for their labels, or behind one that does: the first step comes after them."""
     steps: list[Step]
     stale: bool = False
-    """Whether the store did not answer: newer events than `version` may have been learnt elsewhere."""
+    """Whether the store did not answer: there may be newer events than `version`, learnt elsewhere or pending."""
 
 
 class RecentStatus(Wire):

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 
 import model
 from service.batches import Batches
-from service.errors import BadConfig, BadEvent, OtherConfig, TooLarge, TooMany, Unavailable, UnknownStream
+from service.errors import BadConfig, BadEvent, OtherConfig, TooMany, Unavailable, UnknownStream
+from service.forecasts import Forecasts
 from service.hot import HotCopies, config_of
 from service.kernels import Kernels
 from service.lifecycle import Lifecycle, check_size
@@ -25,13 +26,12 @@ from service.schemas import (
     ForecastRequest,
     Label,
     RecentStatus,
-    Step,
     StreamHead,
     StreamStatus,
 )
 from service.settings import Settings
 from service.store import Store, Token
-from service.wire import arrival, future, steps
+from service.wire import arrival
 
 CLOSE_SECONDS = 2.0
 """How long what waits may still be learnt at the end."""
@@ -47,6 +47,7 @@ class Streams:
         self._hot = HotCopies(settings, store, metrics, kernels)
         self.live = Live(store, self._hot, settings.max_watchers)
         self._batches = Batches(settings, store, self._hot, self.live, metrics)
+        self._forecasts = Forecasts(settings, store, self._hot)
         self.lifecycle = Lifecycle(settings, store, self._hot)
         self._streams: dict[str, Stream] = {}
         self._closing = False
@@ -126,31 +127,13 @@ class Streams:
             raise UnknownStream("there is nothing to delete")
 
     async def forecast(self, name: str, horizon: int, request: ForecastRequest | None = None) -> Forecast:
-        """The next `horizon` steps from the head of the stream; from a hot copy, marked stale, while the store is away.
+        """The next `horizon` steps after all that the stream was told; nothing changes.
+
+        While the store is away they are from a hot copy, without what waits for labels, and marked stale.
 
         Raises UnknownStream, TooLarge, BadEvent, and Unavailable where there is no hot copy either.
         """
-        if horizon > self._settings.max_horizon:
-            raise TooLarge(f"at most {self._settings.max_horizon} steps can be asked for", field="horizon")
-        stale = False
-        try:
-            learner = (await self._hot.refresh(name)).learner
-        except Unavailable:
-            copy = self._hot.peek(name)
-            if copy is None:
-                raise
-            learner, stale = copy.learner, True
-        if request is None and learner.config.inputs:
-            raise BadEvent(
-                f"this stream has inputs; POST their future values: {', '.join(learner.config.inputs)}", field="x"
-            )
-        inputs = None if request is None else future(learner.config, request)
-        ahead = await asyncio.to_thread(learner.forecast, horizon, inputs)
-        return Forecast(
-            version=learner.version,
-            steps=[Step.model_validate(step) for step in steps(learner.config, ahead)],
-            stale=stale,
-        )
+        return await self._forecasts.ask(name, horizon, request)
 
     async def open(self, name: str) -> Stream:
         """The stream, ready for events. Raises UnknownStream."""

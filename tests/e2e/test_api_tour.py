@@ -43,7 +43,8 @@ def objects(output: str) -> list[dict[str, Any]]:
 
 
 def test_every_example_works_and_says_what_the_text_says(outputs: list[str]) -> None:
-    streams, etag, events, bulk, late, forecast, symbols, live, socket, more, errors, python = outputs
+    streams, etag, events, bulk, late, forecast, behind_it, symbols, live, socket, *others = outputs
+    more, errors, python = others
     created, status, listed = objects(streams)
     assert (created["version"], status["digest"], listed["streams"]) == (0, created["digest"], ["shop"])
     assert etag.split()[-1] == "304"
@@ -53,7 +54,10 @@ def test_every_example_works_and_says_what_the_text_says(outputs: list[str]) -> 
     assert [one.get("version") or one["status"] for one in objects(bulk)] == [3, 422, 4]
     waiting, behind, learnt = objects(late)
     assert (waiting["pending"], behind["pending"], learnt["id"], learnt["version"]) == (True, True, "wed", 5)
-    assert len(objects(forecast)[0]["steps"]) == 3
+    [plain] = objects(forecast)
+    assert (len(plain["steps"]), plain["version"], plain["pending"]) == (3, 6, 0)
+    asked, ahead, learnt = objects(behind_it)
+    assert (asked["pending"], ahead["version"], ahead["pending"], learnt["version"]) == (True, 6, 1, 7)
     assert sum(objects(symbols)[2]["prediction"]["state"].values()) == pytest.approx(1.0)
     assert live.splitlines()[2] == "id: 1"
     assert socket.endswith("True\n")

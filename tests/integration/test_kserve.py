@@ -153,6 +153,17 @@ async def test_a_prediction_is_the_forecast(load: httpx.AsyncClient) -> None:
     assert await digest(load) == before
 
 
+async def test_a_prediction_begins_after_the_events_that_wait(load: httpx.AsyncClient) -> None:
+    assert "parameters" not in (await infer(load, "load")).json()
+    await load.post("/v1/streams/load/events", json={"id": "late"})
+    answer = await infer(load, "load", parameters={"horizon": 2})
+    forecast = (await load.get("/v1/streams/load/forecast?horizon=2")).json()
+    assert (answer.json()["model_version"], answer.json()["parameters"]) == ("5", {"pending": 1})
+    assert (forecast["version"], forecast["pending"]) == (5, 1)
+    for name, found in outputs(answer).items():
+        assert found.tolist() == [[step[name]["b"], step[name]["a"]] for step in forecast["steps"]]
+
+
 async def test_a_prediction_with_inputs(load: httpx.AsyncClient) -> None:
     future = [[1.0, 5.0], [None, 6.0]]
     want = {"x": [{"promo": 1.0, "day": 5.0}, {"promo": None, "day": 6.0}]}

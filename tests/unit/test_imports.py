@@ -35,7 +35,7 @@ SERVICE = (
     {"queues", "live", "lifecycle", "screen", "replay", "local", "archive", "replay_log", "redis_checkpoints"},
     {"learning", "demo", "redis_store"},
     {"deferral", "stores"},
-    {"batches"},
+    {"batches", "forecasts"},
     {"streams"},
     {"bulk"},
     {"api"},

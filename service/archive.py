@@ -1,14 +1,16 @@
-"""A stream as one file, and back: its configuration, its learner at one or two versions, its log and its outcomes.
+"""A stream as one file, and back: configuration, learner at one or two versions, log, outcomes, and what waits.
 
     8 bytes magic | records | 32 bytes SHA-256 over all that precedes
     a record: u8 kind | u64 length of the payload | payload, little-endian
 
-The first record is the header, JSON; then the outcomes, the oldest first; then the checkpoints and the segments of the
-log in the order of their versions, of which the first is a checkpoint unless the log is whole. No pickle: nothing in
-the file is run when it is read.
+The first record is the header, JSON; then the outcomes, the oldest first; then the events that wait for their labels,
+in order (format 2; a file without any has format 1); then the checkpoints and the segments of the log in the order of
+their versions, of which the first is a checkpoint unless the log is whole. No pickle: nothing in the file is run when
+it is read.
 
-The stream that a file makes is the same history: same epoch, same chain, same bits. It takes the events that come next
-as the original would have, and knows the ids that the original knew.
+The stream that a file makes is the same history: same epoch, same chain, same bits. It takes the events and the labels
+that come next as the original would have, and knows the ids that the original knew. An event that waits has waited
+since it came to the original.
 """
 
 import hashlib
@@ -23,21 +25,24 @@ from typing import BinaryIO, TypeAlias
 from service import log
 from service.checkpoint import chain_of
 from service.failure import Failure
-from service.store import Commit, Committed, Head, Store, Token
+from service.store import Commit, Committed, Deferred, Head, Store, Token
 from service.wire import FINGERPRINT
 
 MAGIC = b"NBTARC\r\n"
-FORMAT = 1
-HEADER, CHECKPOINT, SEGMENT, OUTCOME = range(4)
+FORMATS = (1, 2)
+"""Without events that wait, and with some."""
+HEADER, CHECKPOINT, SEGMENT, OUTCOME, WAITING = range(5)
 _RECORD = struct.Struct("<BQ")
 _VERSION = struct.Struct("<Q")
 _ID = struct.Struct("<H")
 _HASH = 32
 ATTEMPTS = 5
-"""How often a stream is read anew whose checkpoints change meanwhile."""
+"""How often a stream is read anew whose checkpoints change meanwhile;"""
+LOOKS = 20
+"""and how often what waits, where some of it is learnt meanwhile."""
 
 
-Outcomes: TypeAlias = tuple[tuple[str, bytes], ...]
+Entries: TypeAlias = list[tuple[str, bytes]]
 """(id, record) of events, the oldest first."""
 
 
@@ -52,6 +57,8 @@ class Summary:
     """Version at which the log in the file begins."""
     outcomes: int
     """Ids that are known."""
+    waiting: int
+    """Events that wait for their labels."""
 
 
 async def export(store: Store, stream: str, path: Path) -> Summary:
@@ -60,9 +67,7 @@ async def export(store: Store, stream: str, path: Path) -> Summary:
     Raises Failure for a stream that is not there, and a file that cannot be written.
     """
     for _ in range(ATTEMPTS):
-        head = await store.head(stream)
-        if head is None:
-            raise Failure(f"there is no stream {stream}")
+        head, waiting = await _told(store, stream)
         segments = [one for one in await store.segments(stream, 0) if log.bounds(one)[1] <= head.token.version]
         blobs = {version: await store.read_checkpoint(stream, version) for version in head.checkpoints}
         checkpoints = {version: blob for version, blob in blobs.items() if blob is not None}
@@ -77,11 +82,11 @@ async def export(store: Store, stream: str, path: Path) -> Summary:
         for name, record in await store.recorded(stream)
         if json.loads(record[FINGERPRINT:])["version"] <= head.token.version
     ]
-    summary = Summary(stream, head.token.version, begins, len(outcomes))
+    summary = Summary(stream, head.token.version, begins, len(outcomes), len(waiting))
     temporary = path.with_name(f"{path.name}.part")
     try:
         with temporary.open("wb") as file:
-            _write(file, head, summary, segments, checkpoints, outcomes)
+            _write(file, head, summary, segments, checkpoints, outcomes, waiting)
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
@@ -91,9 +96,26 @@ async def export(store: Store, stream: str, path: Path) -> Summary:
     return summary
 
 
+async def _told(store: Store, stream: str) -> tuple[Head, Entries]:
+    """The head, and the events that waited while it was there.
+
+    Where it is the same before and after what waits is read, none of it was learnt in between.
+    """
+    before = None
+    for _ in range(LOOKS):
+        waiting = await store.deferred(stream)
+        head = await store.head(stream)
+        if head is None:
+            raise Failure(f"there is no stream {stream}")
+        if not waiting or head.token == before:
+            return head, waiting
+        before = head.token
+    raise Failure(f"what waits in {stream} is learnt faster than it can be read; export it at a quieter time")
+
+
 def _write(
     file: BinaryIO, head: Head, summary: Summary, segments: list[bytes], checkpoints: dict[int, bytes],
-    outcomes: list[tuple[str, bytes]],
+    outcomes: Entries, waiting: Entries,
 ) -> None:  # fmt: skip
     digest = hashlib.sha256()
 
@@ -108,14 +130,15 @@ def _write(
 
     put(MAGIC)
     values = {
-        "format": FORMAT, "stream": summary.stream, "version": head.token.version, "epoch": head.token.epoch,
-        "chain": head.token.chain.hex(), "config": json.loads(head.config), "fingerprint": head.fingerprint,
-        "begins": summary.begins,
+        "format": FORMATS[bool(waiting)], "stream": summary.stream, "version": head.token.version,
+        "epoch": head.token.epoch, "chain": head.token.chain.hex(), "config": json.loads(head.config),
+        "fingerprint": head.fingerprint, "begins": summary.begins,
     }  # fmt: skip
     record(HEADER, json.dumps(values).encode())
-    for name, outcome in outcomes:
-        encoded = name.encode()
-        record(OUTCOME, _ID.pack(len(encoded)), encoded, outcome)
+    for kind, entries in ((OUTCOME, outcomes), (WAITING, waiting)):
+        for name, entry in entries:
+            encoded = name.encode()
+            record(kind, _ID.pack(len(encoded)), encoded, entry)
     ordered = [(log.bounds(segment)[1], SEGMENT, segment) for segment in segments]
     # A learner at the version where the log begins or later; after the segment that ends there.
     ordered += [(version, CHECKPOINT, blob) for version, blob in checkpoints.items() if version >= summary.begins]
@@ -134,14 +157,16 @@ async def restore(store: Store, path: Path, name: str | None, limit: int) -> Sum
         file.seek(len(MAGIC))
         records = _records(file, end)
         header = json.loads(next(records)[1])
-        if header["format"] != FORMAT:
-            raise Failure(f"{path} has format {header['format']}; this version reads format {FORMAT}")
+        if header["format"] not in FORMATS:
+            raise Failure(f"{path} has format {header['format']}; this version reads formats up to {FORMATS[-1]}")
         stream, epoch = name or header["stream"], header["epoch"]
         kind, payload = next(records, (None, b""))
-        outcomes: list[tuple[str, bytes]] = []
-        while kind == OUTCOME:
+        outcomes: Entries = []
+        waiting: Entries = []
+        while kind in (OUTCOME, WAITING):
             size = _ID.unpack_from(payload)[0]
-            outcomes.append((payload[_ID.size : _ID.size + size].decode(), payload[_ID.size + size :]))
+            entry = (payload[_ID.size : _ID.size + size].decode(), payload[_ID.size + size :])
+            (outcomes if kind == OUTCOME else waiting).append(entry)
             kind, payload = next(records, (None, b""))
         start, blob = Token.first(epoch), None
         if header["begins"] > 0:
@@ -153,6 +178,8 @@ async def restore(store: Store, path: Path, name: str | None, limit: int) -> Sum
         there, token = made[0].token, start
         if there.epoch != epoch or there.version > header["version"]:
             raise _another(stream)
+        if await store.deferred(stream) not in ([], waiting):
+            raise _another(stream)
         while kind is not None:
             if kind == CHECKPOINT:
                 await store.write_checkpoint(stream, token, payload[_VERSION.size :])
@@ -162,11 +189,12 @@ async def restore(store: Store, path: Path, name: str | None, limit: int) -> Sum
             kind, payload = next(records, (None, b""))
     if token.chain.hex() != header["chain"]:
         raise Failure(f"the log in {path} does not lead to its own end")
-    return Summary(stream, token.version, header["begins"], len(outcomes))
+    await _wait(store, stream, epoch, waiting)
+    return Summary(stream, token.version, header["begins"], len(outcomes), len(waiting))
 
 
 async def _follow(
-    store: Store, stream: str, token: Token, there: Token, segment: bytes, outcomes: Outcomes
+    store: Store, stream: str, token: Token, there: Token, segment: bytes, outcomes: tuple[tuple[str, bytes], ...]
 ) -> Token:
     """The token after one more segment, which the store has afterwards; it was at `there` in the beginning."""
     after = Token(log.bounds(segment)[1], token.epoch, log.link(token.chain, segment))
@@ -176,6 +204,17 @@ async def _follow(
     elif not isinstance(await store.commit(stream, Commit(token, after, segment, outcomes)), Committed):
         raise _another(stream)
     return after
+
+
+async def _wait(store: Store, stream: str, epoch: str, waiting: Entries) -> None:
+    """Let the events wait, all at once and after all that was learnt, unless they do already.
+
+    However many there are: the original took them.
+    """
+    if waiting and await store.deferred(stream) != waiting:
+        result = await store.defer(stream, epoch, tuple(waiting), len(waiting))
+        if not isinstance(result, Deferred):
+            raise _another(stream)
 
 
 def _another(stream: str) -> Failure:

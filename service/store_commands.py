@@ -79,7 +79,10 @@ def export_(
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
-    """Write a stream to one file: configuration, learner, log and outcomes. It may go on learning meanwhile."""
+    """Write a stream to one file: configuration, learner, log, outcomes and the events that wait for labels.
+
+    It may go on learning meanwhile.
+    """
     from service import archive, stores
 
     async def work() -> archive.Summary:
@@ -115,6 +118,7 @@ def import_(
 
 
 def _say(as_json: bool, summary: Any, what: str) -> None:
-    table = Table("stream", "version", "log from", "ids known", title=what)
-    table.add_row(summary.stream, str(summary.version), str(summary.begins), str(summary.outcomes))
+    table = Table("stream", "version", "log from", "ids known", "waiting", title=what)
+    numbers = (summary.version, summary.begins, summary.outcomes, summary.waiting)
+    table.add_row(summary.stream, *map(str, numbers))
     print_(as_json, dataclasses.asdict(summary), table)

@@ -208,9 +208,16 @@ def test_a_log_is_replayed_and_a_stream_carried_elsewhere(command: Start, tmp_pa
         assert (replayed["begins"], replayed["version"], replayed["digest"]) == (0, 30, digest)
         settings = said("replay-log", "s", "--data-dir", str(here), "--set", "estimator=frozen")["learners"]
         assert [row["settings"] for row in settings] == [{}, {"estimator": "frozen"}]
-        assert said("export", "s", str(file), "--data-dir", str(here))["version"] == 30
+        client.predict("s", id="late")
+        ahead = command("forecast", "s", "--url", running.url)
+        assert ahead.wait() == 0
+        assert "after version 30 and 1 that wait for labels" in " ".join(ahead.output.split())
+        written = said("export", "s", str(file), "--data-dir", str(here))
+        assert (written["version"], written["waiting"]) == (30, 1)
         assert said("import", str(file), "--as", "t", "--data-dir", str(here))["stream"] == "t"
         assert client.status("t").digest == digest
+        assert client.label("t", "late", {"y": 0.0}) == client.label("s", "late", {"y": 0.0})
+        assert client.status("t").digest == client.status("s").digest
     running.stop()
     assert said("import", str(file), "--data-dir", str(there))["version"] == 30
     assert said("replay-log", "s", "--data-dir", str(there), "--to", "30")["digest"] == digest

@@ -3,37 +3,25 @@
 What this process learns is shown at once. What other replicas learn is in the log: the feed looks for it and lets its
 own learner read it, which gives the same outcomes to the bit (but not the ids of the events, which the log does not
 have). So there is no subscription that could be lost, and a watcher that comes back is shown what it missed in the same
-way. A feed holds the newest outcomes once, for all its watchers; it ends with the last of them.
+way (`service.past`). A feed holds the newest outcomes once, for all its watchers; it ends with the last of them.
 """
 
 import asyncio
-import contextlib
 from collections import deque
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
 
-import model
 from service import log
-from service.checkpoint import unpack
 from service.errors import ServiceError, TooMany
 from service.hot import HotCopies, HotCopy
-from service.store import Store, Token
+from service.past import Past, Shown
+from service.store import Store
 from service.wire import Answers, OutcomeWriter
 
 RING = 2048
 """Outcomes that a feed holds."""
 LOOK_SECONDS = 0.25
 """Between two looks for what other replicas have learnt."""
-CATCH_UP = 20_000
-"""Events that are replayed at most for a watcher that comes back; beyond, it is told of the gap."""
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """One outcome; or a gap, where `outcome` is None: what lies before `version` cannot be shown any more."""
-
-    version: int
-    outcome: bytes | None
 
 
 @dataclass(slots=True)
@@ -80,6 +68,7 @@ class Live:
         self._feeds: dict[str, Feed] = {}
         self._watchers = 0
         self._closing = asyncio.Event()
+        self._past = Past(store, self._closing)
 
     def show(self, stream: str, copy: HotCopy, answers: Answers) -> None:
         """What this process has learnt and made durable."""
@@ -140,7 +129,7 @@ class Live:
             feed.task = asyncio.create_task(self._look(stream, feed))
         return feed
 
-    async def _since(self, stream: str, feed: Feed, position: int) -> list[Shown]:
+    async def _since(self, stream: str, feed: Feed, position: int) -> Sequence[Shown]:
         """What comes after a version, of what the feed can show now."""
         newest = feed.copy.token.version
         if position > newest:
@@ -148,53 +137,9 @@ class Live:
         oldest = feed.ring[0].version if feed.ring else newest + 1
         if position + 1 >= oldest or (feed.ring and feed.ring[0].outcome is None):
             return [one for one in feed.ring if one.version > position]
-        past = await self._past(stream, feed, position, oldest - 1)
-        return past or [Shown(oldest - 1, None)]
-
-    async def _past(self, stream: str, feed: Feed, after: int, until: int) -> list[Shown]:
-        """Outcomes that were shown before, from the log; none where it does not reach back."""
-        copy = await self._before(stream, feed, after)
-        if copy is None or until - copy.token.version > CATCH_UP:
-            return []
-        try:
-            read = await self._read(stream, feed, copy, until)
-        except ServiceError:
-            return []
-        return [] if read is None else [one for one in read[1] if one.version > after]
-
-    async def _before(self, stream: str, feed: Feed, version: int) -> HotCopy | None:
-        """A learner at or before a version, with which the log can be read."""
-        head = await self._store.head(stream)
-        if head is None or head.token.epoch != feed.copy.token.epoch:
-            return None
-        for kept in head.checkpoints:
-            if kept <= version:
-                with contextlib.suppress(model.DamagedState, model.OtherFormat):
-                    chain, learner = unpack(await self._store.read_checkpoint(stream, kept) or b"")
-                    return HotCopy(learner, Token(kept, head.token.epoch, chain), learner.nbytes)
-        segments = await self._store.segments(stream, 0)
-        if segments and log.bounds(segments[0])[0] == 1:
-            learner = model.Learner(feed.copy.learner.config)
-            return HotCopy(learner, Token.first(head.token.epoch), learner.nbytes)
-        return None
-
-    async def _read(
-        self, stream: str, feed: Feed, copy: HotCopy, until: int | None = None
-    ) -> tuple[HotCopy, list[Shown]] | None:
-        """The learner after the log's segments behind `copy`, and their outcomes; None where they do not follow it."""
-        token, learner, shown = copy.token, copy.learner, []
-        for segment in await self._store.segments(stream, token.version):
-            events = log.decode(segment)
-            if until is not None and token.version >= until:
-                break
-            if events.first != token.version + 1:
-                return None
-            learner = learner.copy()
-            outcomes = await asyncio.to_thread(learner.observe_many, events.Y, events.X, events.times)
-            answers = feed.writer.write([None] * len(events.times), outcomes)
-            shown += [Shown(events.first + i, answer) for i, answer in enumerate(answers)]
-            token = Token(events.last, token.epoch, log.link(token.chain, segment))
-        return replace(copy, learner=learner, token=token), shown
+        past = await self._past.outcomes(stream, feed.copy, feed.writer, position, oldest - 1)
+        # At closing time the log is not read, and nothing is said of what is missing: it can be asked for elsewhere.
+        return past or (() if self._closing.is_set() else (Shown(oldest - 1, None),))
 
     async def _look(self, stream: str, feed: Feed) -> None:
         """Find what other replicas have learnt, while anybody watches."""
@@ -205,11 +150,12 @@ class Live:
                 if head is None or head.token == feed.copy.token:
                     continue
                 start = feed.copy
-                read = await self._read(stream, feed, start) if head.token.epoch == start.token.epoch else None
+                same = head.token.epoch == start.token.epoch
+                read = await self._past.read(stream, feed.writer, start) if same else None
                 if feed.copy is not start:
                     continue  # this process has learnt meanwhile
-                if read is not None and len(read[1]) and read[0].token.version >= head.token.version:
-                    feed.show(read[0], [one.outcome or b"" for one in read[1]])
+                if read is not None and read.shown and read.copy.token.version >= head.token.version:
+                    feed.show(read.copy, [one.outcome or b"" for one in read.shown])
                 elif head.token.version <= start.token.version or read is None:
                     feed.restart(await self._hot.refresh(stream))
             except (ServiceError, log.DamagedLog):

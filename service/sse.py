@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from service.api import Name, compiled
 from service.errors import BadRequest
-from service.live import Shown
+from service.past import Shown
 from service.streams import Streams
 
 IDLE_SECONDS = 15.0

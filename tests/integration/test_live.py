@@ -1,16 +1,21 @@
 """Watching a stream: what happens is shown, once, in order, on whichever replica, and again to who comes back."""
 
 import asyncio
+import copy
 from collections.abc import AsyncIterator, Callable
 from itertools import islice
+from typing import Any
 
 import pytest
 
+import model
+from service import past
 from service.errors import TooMany, UnknownStream
-from service.live import RING, Shown
+from service.live import RING
 from service.memory_store import MemoryStore
+from service.past import Shown
 from service.redis_store import RedisStore
-from service.schemas import Outcome
+from service.schemas import Event, Outcome
 from service.store import Store
 from tests.integration.learners import CONFIG, Process, oracle
 
@@ -107,6 +112,122 @@ async def test_who_comes_back_is_shown_what_was_missed(store_of: Callable[[], St
     shown = await watch(again, after=99)
     assert await take(shown, 1) == [Shown(60, None)]
     await shown.aclose()  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def learnt_events(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many events each call to any learner of this process has learnt, as they come."""
+    counts: list[int] = []
+    observe_many = model.Learner.observe_many
+
+    def counted(self: model.Learner, Y: Any, *more: Any) -> model.Outcomes:
+        counts.append(len(Y))
+        return observe_many(self, Y, *more)
+
+    monkeypatch.setattr(model.Learner, "observe_many", counted)
+    return counts
+
+
+async def long_ago(process: Process, *after: int, until: int = 60) -> list[list[Outcome]]:
+    """What watchers are shown who come back together, each to a version, and then go."""
+    watchers = [await watch(process, after=version) for version in after]
+    seen = await asyncio.gather(*(take(one, until - version) for one, version in zip(watchers, after, strict=True)))
+    for one in watchers:
+        await one.aclose()  # type: ignore[attr-defined]
+    assert [[one.version for one in some] for some in seen] == [list(range(one + 1, until + 1)) for one in after]
+    return [[without_id(one.outcome or b"") for one in some] for some in seen]
+
+
+async def test_who_comes_back_costs_one_replay_for_all(
+    store_of: Callable[[], Store], learnt_events: list[int]
+) -> None:
+    store = store_of()
+    writer = Process(store, checkpoint_every=20, max_batch=10)
+    await writer.streams.create("s", CONFIG)
+    learnt = [one for first in range(1, 60, 10) for one in await writer.learn(first, first + 9)]
+    await writer.streams.close()
+    head = await store.head("s")
+    assert head is not None
+    older = head.checkpoints[-1]
+    assert older < 60
+    process = Process(store)
+    await process.streams.status("s")  # the learner itself is there
+    learnt_events.clear()
+    outcomes = [without_id(one) for one in learnt]
+    assert await long_ago(process, *[older] * 5) == [outcomes[older:]] * 5
+    assert sum(learnt_events) == 60 - older
+    # Nor does one who comes later, alone, or who has seen more; only what has come since is read.
+    assert await long_ago(process, older) == [outcomes[older:]]
+    assert await long_ago(process, 55) == [outcomes[55:]]
+    assert sum(learnt_events) == 60 - older
+    other = Process(store)
+    outcomes += [without_id(one) for one in await other.learn(61, 67)]
+    await process.streams.status("s")
+    learnt_events.clear()
+    assert await long_ago(process, older, 60, older, until=67) == [outcomes[older:], outcomes[60:], outcomes[older:]]
+    assert sum(learnt_events) == 7
+    assert (await process.streams.status("s")).digest == oracle(67)
+
+
+async def test_what_is_kept_of_a_log_is_not_shown_of_another(learnt_events: list[int]) -> None:
+    """A store that goes back and on differently: same epoch, same versions, other events."""
+    store = MemoryStore()
+    process = Process(store)
+    await process.streams.create("s", CONFIG)
+    await process.learn(1, 10)
+    early = copy.deepcopy(store._streams)
+    await process.learn(11, 20)
+    again = Process(store)
+    [before] = await long_ago(again, 5, until=20)
+    store._streams = early
+    other = Process(store)
+    answers = await other.streams.observe("s", [Event(y={"y": 100.0 + number}) for number in range(10)])
+    [after] = await long_ago(again, 5, until=20)
+    assert after[:5] == before[:5]
+    assert after[5:] == [without_id(one) for one in answers if isinstance(one, bytes)]
+    assert after[6:] != before[6:]
+    # What is too large is not kept.
+    for bound, cost in ((past.KEPT_BYTES, 0), (0, 20)):
+        fresh = Process(store)
+        await fresh.streams.status("s")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(past, "KEPT_BYTES", bound)
+            assert await long_ago(fresh, 5, until=20) == [after]
+            learnt_events.clear()
+            assert await long_ago(fresh, 5, until=20) == [after]
+            assert sum(learnt_events) == cost
+
+
+async def test_a_segment_that_reaches_too_far_leaves_no_hole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of what is kept the oldest goes; what is shown is whole."""
+    process = Process(MemoryStore())
+    await process.streams.create("s", CONFIG)
+    await process.learn(1, 40)
+    monkeypatch.setattr(past, "CATCH_UP", 40)
+    again = Process(process.streams._store)
+    shown = await long_ago(again, 0, until=40)
+    await process.learn(41, 60)
+    await again.streams.status("s")
+    assert (await long_ago(again, 10, until=60))[0][:30] == shown[0][10:]
+    # Versions 1 to 20 are no longer kept, and the log is too long to be read from its beginning.
+    gone = await watch(again, after=0)
+    assert await take(gone, 1) == [Shown(60, None)]
+    await gone.aclose()  # type: ignore[attr-defined]
+
+
+async def test_who_still_waits_for_the_log_at_the_end_is_told_of_no_gap(learnt_events: list[int]) -> None:
+    process = Process(MemoryStore())
+    await process.streams.create("s", CONFIG)
+    await process.learn(1, 10)
+    again = Process(process.streams._store)
+    async with again.streams.live._past._one:  # another log is being read
+        watchers = [await watch(again, after=0) for _ in range(3)]
+        waiting = [asyncio.ensure_future(anext(one, None)) for one in watchers]
+        await asyncio.sleep(0.01)
+        again.streams.live.close()
+        learnt_events.clear()
+    assert await asyncio.gather(*waiting) == [None] * 3
+    assert learnt_events == []
 
 
 async def test_a_watcher_that_falls_behind_the_ring_is_served_from_the_log() -> None:

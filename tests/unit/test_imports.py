@@ -32,6 +32,7 @@ SERVICE = (
     {"tensors"},
     {"tensor_events"},
     {"memory_store", "redis_client", "embedded", "hot", "client", "csv_events", "history", "keyring"},
+    {"past"},
     {"queues", "live", "lifecycle", "screen", "replay", "local", "archive", "replay_log", "redis_checkpoints"},
     {"learning", "demo", "redis_store"},
     {"deferral", "stores"},

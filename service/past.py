@@ -1,0 +1,128 @@
+"""Outcomes that were shown before, from the log: a learner from before them reads it again, which gives the same bits.
+
+That takes long, so it is bounded: a process reads one log again at a time, whoever asks, and keeps what it read last.
+However many watchers come back to the same version, and however often, it is read once; then only what has come since.
+"""
+
+import asyncio
+import contextlib
+from dataclasses import dataclass, replace
+
+import model
+from service import log
+from service.checkpoint import unpack
+from service.errors import ServiceError
+from service.hot import HotCopy
+from service.store import Store, Token
+from service.wire import OutcomeWriter
+
+CATCH_UP = 20_000
+"""Events that are read again at most for a watcher that comes back; beyond, it is told of the gap."""
+KEPT_BYTES = 32 * 1024 * 1024
+"""Outcomes that are kept at most; where there are more, the next who asks reads them again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One outcome; or a gap, where `outcome` is None: what lies before `version` cannot be shown any more."""
+
+    version: int
+    outcome: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What was read of a log."""
+
+    copy: HotCopy
+    """The learner after it."""
+    shown: tuple[Shown, ...]
+    """Its outcomes, without a hole; the last is at the version of `copy`."""
+    segment: bytes = b""
+    """The last that was read; its nonce makes it unlike any other."""
+
+
+class Past:
+    """Reads the logs of streams again, until it is closing time."""
+
+    def __init__(self, store: Store, closing: asyncio.Event) -> None:
+        self._store = store
+        self._closing = closing
+        self._one = asyncio.Lock()
+        self._kept: tuple[str, Read] | None = None
+
+    async def outcomes(
+        self, stream: str, newest: HotCopy, writer: OutcomeWriter, after: int, until: int
+    ) -> tuple[Shown, ...]:
+        """Those after a version until another of the history of `newest`; none where the log does not reach back."""
+        async with self._one:
+            if self._closing.is_set():
+                return ()
+            begun = await self._known(stream, newest, after)
+            if begun is None:
+                copy = await self._before(stream, newest, after)
+                if copy is None:
+                    return ()
+                begun = Read(copy, ())
+            if until - begun.copy.token.version > CATCH_UP:
+                return ()
+            try:
+                more = await self.read(stream, writer, begun.copy, until)
+            except ServiceError:
+                return ()
+            if more is None:
+                return ()
+            shown = begun.shown + more.shown
+            if more.shown:
+                kept = replace(more, shown=shown[-CATCH_UP:])
+                large = sum(len(one.outcome or b"") for one in kept.shown) > KEPT_BYTES
+                self._kept = None if large else (stream, kept)
+            return tuple(one for one in shown if after < one.version <= until)
+
+    async def read(
+        self, stream: str, writer: OutcomeWriter, copy: HotCopy, until: int | None = None
+    ) -> Read | None:
+        """The log's segments behind `copy`, up to the one with version `until`; None where they do not follow it."""
+        token, learner, segment = copy.token, copy.learner, b""
+        shown: list[Shown] = []
+        if until is not None and token.version >= until:
+            return Read(copy, ())
+        for segment in await self._store.segments(stream, token.version):
+            events = log.decode(segment)
+            if events.first != token.version + 1:
+                return None
+            learner = learner.copy()
+            outcomes = await asyncio.to_thread(learner.observe_many, events.Y, events.X, events.times)
+            answers = writer.write([None] * len(events.times), outcomes)
+            shown += [Shown(events.first + i, answer) for i, answer in enumerate(answers)]
+            token = Token(events.last, token.epoch, log.link(token.chain, segment))
+            if until is not None and token.version >= until:
+                break
+        return Read(replace(copy, learner=learner, token=token), tuple(shown), segment)
+
+    async def _known(self, stream: str, newest: HotCopy, after: int) -> Read | None:
+        """What was read last, where it holds what comes after that version and is still what the log says."""
+        if self._kept is None or self._kept[0] != stream:
+            return None
+        read = self._kept[1]
+        end = read.copy.token
+        if end.epoch != newest.token.epoch or not read.shown[0].version <= after + 1 <= end.version + 1:
+            return None
+        log_ = await self._store.segments(stream, end.version - 1)
+        return read if log_ and log_[0] == read.segment else None
+
+    async def _before(self, stream: str, newest: HotCopy, version: int) -> HotCopy | None:
+        """A learner at or before a version, with which the log can be read."""
+        head = await self._store.head(stream)
+        if head is None or head.token.epoch != newest.token.epoch:
+            return None
+        for kept in head.checkpoints:
+            if kept <= version:
+                with contextlib.suppress(model.DamagedState, model.OtherFormat):
+                    chain, learner = unpack(await self._store.read_checkpoint(stream, kept) or b"")
+                    return HotCopy(learner, Token(kept, head.token.epoch, chain), learner.nbytes)
+        segments = await self._store.segments(stream, 0)
+        if segments and log.bounds(segments[0])[0] == 1:
+            learner = model.Learner(newest.learner.config)
+            return HotCopy(learner, Token.first(head.token.epoch), learner.nbytes)
+        return None

@@ -9,7 +9,7 @@ PROJECT = $(PIP) install --no-deps --no-build-isolation --editable .
 COMPILE = pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate $(ARGS)
 
 .NOTPARALLEL:
-.PHONY: help run serve test test-faults lint format bench bench-learning lock clean
+.PHONY: help run serve test test-faults test-hostile lint format bench bench-learning lock clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -27,6 +27,11 @@ test-faults: .venv/.dev ## The tests of faults at full length, half an hour: wri
 	@.venv/bin/python -m tests.e2e.faults.results --new
 	@NBT_TEST_FAULTS=long .venv/bin/python -m pytest --capture=no tests/e2e/faults $(ARGS); status=$$?; \
 	.venv/bin/python -m tests.e2e.faults.results $(if $(ARGS),,--all) && exit $$status
+
+test-hostile: .venv/.dev ## Attacks at full size, beside a client that behaves, ten minutes: writes tests/e2e/HOSTILE.md
+	@.venv/bin/python -m tests.e2e.hostile.results --new
+	@NBT_TEST_HOSTILE=long .venv/bin/python -m pytest --capture=no tests/e2e/hostile $(ARGS); status=$$?; \
+	.venv/bin/python -m tests.e2e.hostile.results $(if $(ARGS),,--all) && exit $$status
 
 lint: .venv/.dev ## Style and types
 	@.venv/bin/ruff check .

@@ -18,6 +18,7 @@ from service.parsing import parse_message
 from service.queues import Answer
 from service.schemas import Event, Label
 from service.streams import Streams
+from service.turns import Turn
 
 NDJSON = "application/x-ndjson"
 LINES_AT_ONCE = 512
@@ -56,8 +57,12 @@ async def learnt(
     outage: ServiceError | None = None
     ahead: deque[Lines] = deque()
     last: asyncio.Future[Answer] | None = None
+    turn = Turn()
     async for lines in _lines(request, limit):
-        parsed = [(number, _message(line)) for number, line in lines]
+        parsed = []
+        for number, line in lines:
+            parsed.append((number, _message(line)))
+            await turn.pass_on()
         promises: list[asyncio.Future[Answer]] = []
         if outage is None:
             try:
@@ -96,7 +101,9 @@ class Lines(NamedTuple):
 async def _answered(lines: Lines, metrics: Metrics) -> bytes:
     promises = iter(lines.promises)
     written: list[bytes] = []
+    turn = Turn()
     for number, one in lines.parsed:
+        await turn.pass_on()
         if isinstance(one, ServiceError):
             answer: Answer = one
         elif lines.outage is not None and not lines.promises:

@@ -1,14 +1,75 @@
-"""uvicorn's WebSocket connection with what it lacks: bounds on what a client can make it keep without a message."""
+"""uvicorn's WebSocket connection with what it lacks: bounds on what a client can make it keep without a message, and
+on how long it reads at a time. What arrives at once can be 40,000 frames.
+"""
+
+import asyncio
+from typing import Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import CloseCode, Frame
 
+from service.turns import Turn
+
 MAX_PARTS = 1024
 """Frames of one message. Empty ones are within any limit on its bytes."""
+PIECE = 256
+"""Bytes that are read before the clock is looked at: forty empty frames."""
 
 
 class Frames(WebSocketsSansIOProtocol):
     """One connection."""
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self._unread = bytearray()
+        """What has arrived and waits for its turn; nothing more is read from the client meanwhile."""
+        self._next: asyncio.Handle | None = None
+        self._held = False
+        """Whether it is for that that nothing more is read."""
+
+    def data_received(self, data: bytes) -> None:
+        """Read as much as there is time for."""
+        self._unread += data
+        if self._next is None:
+            self._go_on()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing waits any more."""
+        self._unread.clear()
+        super().connection_lost(exc)
+
+    async def receive(self) -> Any:
+        """A message for the application; when it has had all of them, the next ones are read."""
+        message = await super().receive()
+        self._soon()
+        return message
+
+    async def send(self, message: Any) -> None:
+        """A message of the application; after one that closes, reading goes on until the client closes as well."""
+        await super().send(message)
+        self._soon()
+
+    def _soon(self) -> None:
+        if self._unread and self._next is None and not self.read_paused:
+            self._held = True
+            self.transport.pause_reading()
+            self._next = self.loop.call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        self._next, turn = None, Turn()
+        while self._unread and not self.read_paused:
+            piece = bytes(self._unread[:PIECE])
+            del self._unread[:PIECE]
+            super().data_received(piece)
+            if self.transport.is_closing():
+                self._unread.clear()
+                return
+            if turn.over():
+                break
+        self._soon()
+        if self._held and not (self._unread or self.read_paused):
+            self._held = False
+            self.transport.resume_reading()
 
     def handle_cont(self, event: Frame) -> None:
         """One more frame of a message; too many of them end the connection."""

@@ -12,8 +12,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.errors import BadRequest, UnsupportedEncoding
 from service.metrics import Metrics
 from service.refusals import refuse
+from service.turns import Turn
 
-PIECE = 64 * 1024
+PIECE = 16 * 1024
 """Bytes that are unpacked at once."""
 GZIP = 16 + zlib.MAX_WBITS
 """What tells zlib to expect gzip's own frame."""
@@ -47,6 +48,7 @@ class _Unpacking:
         self._more = True
         self._begun = False
         self._unzip = zlib.decompressobj(GZIP)
+        self._turn = Turn()
 
     async def __call__(self) -> Message:
         while True:
@@ -55,6 +57,7 @@ class _Unpacking:
                 if message["type"] != "http.request":
                     return message
                 self._packed, self._more = message.get("body", b""), message.get("more_body", False)
+            await self._turn.pass_on()
             body = self._piece()
             if body or not (self._packed or self._more):
                 return {"type": "http.request", "body": body, "more_body": bool(self._packed or self._more)}

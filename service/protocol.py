@@ -1,4 +1,5 @@
-"""uvicorn's HTTP connection with what it lacks: limits on their number, on heads, and on the time of what is owed.
+"""uvicorn's HTTP connection with what it lacks: limits on their number, on heads, and on the time of what is owed; and
+turns, as what arrives at once can be 40,000 chunks of a byte.
 
 A client owes the head of a request from its first byte on (and the first byte from the connection on), and the rest
 of a body that has been answered already. While the application reads the body, the time is `service/body_time.py`'s;
@@ -18,6 +19,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from service.admission import SURPLUS
 from service.errors import BadRequest, HeadTooLarge, ServiceError
+from service.turns import Turn
 
 RESERVE = 64
 """Connections above the limit that are let in, a request each, for the sake of the probes. More are closed at once."""
@@ -26,6 +28,13 @@ RESERVE_SECONDS = 2.0
 MAX_HEAD = 64 * 1024
 """Bytes of a request's address and headers, those that follow its body included; and of anything else around a body,
 as what a chunk says of itself."""
+PIECE = 4096
+"""Bytes that are read before the clock is looked at."""
+MAX_UNREAD = 256 * 1024
+"""Bytes that may have arrived and wait for their turn."""
+LINGER_SECONDS = 1.0
+"""How long what still comes is thrown away after a refusal: to close a connection on which something has not been taken
+in destroys the answer."""
 OTHER_FILES = 256
 """Files that the process needs beside its connections: those to the store, its log, libraries."""
 
@@ -42,8 +51,17 @@ class Connection(HttpToolsProtocol):
         self._owing: asyncio.TimerHandle | None = None
         self._head = 0
         """Bytes of the head so far;"""
+        self._refused = False
+        """Whether that was the last answer."""
+        self._in_head = False
+        """Whether it has begun and not ended: a head is bounded, and read in one go;"""
         self._loose = 0
         """and bytes since anything came whole."""
+        self._unread = bytearray()
+        """What has arrived and waits for its turn."""
+        self._next: asyncio.Handle | None = None
+        self._held = False
+        """Whether too much waits for more to be taken in."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Count it."""
@@ -60,13 +78,48 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Nobody owes anything any more."""
         self._paid()
+        self._unread.clear()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        """Read as much as there is time for."""
+        if self._refused:
+            return
+        self._unread += data
+        if self._next is None:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        self._next, turn = None, Turn()
+        while self._unread:
+            piece = bytes(self._unread[:PIECE])
+            del self._unread[:PIECE]
+            self._read(piece)
+            if self._refused or self.transport.is_closing() or self.transport.get_protocol() is not self:
+                self._unread.clear()  # what follows a request for a WebSocket before its answer is not read
+                return
+            if turn.over() and not self._in_head:
+                break
+        if self._unread:
+            self._next = self.loop.call_soon(self._go_on)
+        if len(self._unread) > MAX_UNREAD:
+            self._held = True
+            self.transport.pause_reading()
+        elif self._held:
+            self._held = False
+            if not self.flow.read_paused:
+                self.transport.resume_reading()
+
+    def eof_received(self) -> None:
+        """What came before the end is read."""
+        while self._unread and not self.transport.is_closing():
+            self._go_on()
+
+    def _read(self, data: bytes) -> None:
         """Read it, unless it has no end."""
         self._loose += len(data)
         super().data_received(data)
-        if self._loose > MAX_HEAD and not self.transport.is_closing():
+        if self._loose > MAX_HEAD and not (self._refused or self.transport.is_closing()):
             self.send_400_response("")
 
     def on_url(self, url: bytes) -> None:
@@ -110,17 +163,23 @@ class Connection(HttpToolsProtocol):
             f"content-type: application/problem+json\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
         )
         self.transport.write(head.encode() + body)
-        self.transport.close()
+        self._refused = True
+        self._unread.clear()
+        self.transport.resume_reading()
+        self.transport.write_eof()
+        self.loop.call_later(LINGER_SECONDS, self.transport.abort)
 
     def on_message_begin(self) -> None:
         """The first byte of a request."""
         self._head = self._loose = 0
+        self._in_head = True
         super().on_message_begin()
         self._owes()
 
     def on_headers_complete(self) -> None:
         """The application takes over."""
         self._paid()
+        self._in_head = False
         self._loose = 0
         before = self.cycle
         super().on_headers_complete()
@@ -146,7 +205,7 @@ class Connection(HttpToolsProtocol):
         self._owing = self.loop.call_later(seconds, self._due)
 
     def _due(self) -> None:
-        if self.flow.read_paused:  # what is not read may well have been sent
+        if self.flow.read_paused or self._unread:  # what is not read may well have been sent
             self._owes()
         else:
             self.transport.abort()

@@ -21,6 +21,7 @@ from service.parsing import parse_question
 from service.queues import Answer
 from service.schemas import STREAM_NAME, Question
 from service.streams import Streams
+from service.turns import Turn
 
 IN_FLIGHT = 256
 """Messages of one connection that may be unanswered."""
@@ -97,7 +98,9 @@ async def _read(socket: WebSocket, streams: Streams, stream: str, promises: asyn
     After an outage nothing more is learnt, also while the connection is still open.
     """
     last: asyncio.Future[Answer] | None = None
+    turn = Turn()
     while True:
+        await turn.pass_on()
         message = await socket.receive()
         if message["type"] == "websocket.disconnect":
             return
@@ -127,12 +130,13 @@ async def _write(
     conversations: Conversations,
 ) -> None:
     """Every answer in order. After an outage the connection ends, so that the order of events has no hole."""
-    code = None
+    code, turn = None, Turn()
     try:
         while (promise := await promises.get()) is not None:
             answer = await _version(streams, stream) if isinstance(promise, Question) else await promise
             async with asyncio.timeout(conversations.seconds):
                 await socket.send_text(encode(answer, metrics).decode())
+            await turn.pass_on()
             if isinstance(answer, (Unavailable, NotFound)):
                 code = answer.close_code
                 break

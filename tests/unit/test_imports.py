@@ -28,7 +28,7 @@ SERVICE = (
     {"client_bulk", "client_watch", "client_exchange", "client_websocket"},
     {"client_async"},
     {"kernels", "metrics", "store", "redis_errors", "wire", "parsing", "machine", "listen", "scores", "recent"}
-    | {"keys", "buckets", "environment"},
+    | {"keys", "buckets", "environment", "turns"},
     {"tensors"},
     {"tensor_events"},
     {"memory_store", "redis_client", "embedded", "hot", "client", "csv_events", "history", "keyring"},

@@ -1,0 +1,172 @@
+"""Who sends much at once gets turns, and others theirs in between: here a turn is as short as it can be."""
+
+import asyncio
+import gzip
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+import pytest
+import uvicorn
+from starlette.requests import Request
+from starlette.types import Message, Receive, Scope, Send
+
+from service import frames, protocol, turns
+from service.bulk import learnt
+from service.frames import Frames
+from service.gunzip import Gunzip
+from service.metrics import Metrics
+from service.protocol import limited
+from tests.integration.asgi import request_scope
+
+pytestmark = pytest.mark.anyio
+_T = TypeVar("_T")
+
+
+@pytest.fixture(autouse=True)
+def _short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "SECONDS", -1.0)
+
+
+async def rounds(work: Coroutine[Any, Any, _T]) -> tuple[_T, int]:
+    """What it comes to, and the rounds of the event loop that others had meanwhile."""
+    task, count = asyncio.ensure_future(work), 0
+    while not task.done():
+        await asyncio.sleep(0)
+        count += 1
+    return task.result(), count
+
+
+class Recorder(asyncio.Transport):
+    """A transport that remembers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+        self._reading = True
+        self.protocol: asyncio.BaseProtocol | None = None
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return default
+
+    def write(self, data: Any) -> None:
+        self.written += data
+
+    def close(self) -> None:
+        pass
+
+    def is_closing(self) -> bool:
+        return False
+
+    def pause_reading(self) -> None:
+        self._reading = False
+
+    def is_reading(self) -> bool:
+        return self._reading
+
+    def resume_reading(self) -> None:
+        self._reading = True
+
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        assert self.protocol is not None
+        return self.protocol
+
+
+async def listening(scope: Scope, receive: Receive, send: Send) -> None:
+    """Takes a WebSocket, or the body of a request, and waits."""
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.accept"})
+    while (await receive())["type"] != "websocket.disconnect":
+        pass
+
+
+async def test_forty_thousand_frames_at_once_are_read_in_turns() -> None:
+    config = uvicorn.Config(listening, log_config=None, lifespan="off")
+    config.load()
+    transport = Recorder()
+    connection = Frames(config, uvicorn.Server(config).server_state, {})
+    connection.connection_made(transport)
+    head = "GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    connection.data_received(f"{head}Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode())
+    await asyncio.sleep(0.05)
+    assert b" 101 " in transport.written
+    transport.written = b""
+    pings = [b"\x89\x84" + bytes(4) + number.to_bytes(4) for number in range(1000)]
+    connection.data_received(b"".join(pings))
+    assert len(transport.written) <= frames.PIECE
+    assert not transport.is_reading(), "no more is taken in meanwhile"
+    for _ in range(1000 * 10 // frames.PIECE + 2):
+        await asyncio.sleep(0)
+    assert transport.written == b"".join(b"\x8a\x04" + number.to_bytes(4) for number in range(1000)), "all, in order"
+    assert transport.is_reading()
+    connection.connection_lost(None)
+    await asyncio.gather(*connection.tasks)
+
+
+async def test_chunks_of_a_byte_at_once_are_read_in_turns() -> None:
+    bodies: list[Message] = []
+
+    async def taking(scope: Scope, receive: Receive, send: Send) -> None:
+        while not bodies or bodies[-1].get("more_body"):
+            bodies.append(await receive())
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    config = uvicorn.Config(taking, log_config=None, lifespan="off", timeout_keep_alive=1)
+    config.load()
+    transport = Recorder()
+    connection = limited(10, 60.0)(config, uvicorn.Server(config).server_state, {})
+    transport.protocol = connection
+    connection.connection_made(transport)
+    chunks = 10_000
+    connection.data_received(
+        b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * chunks + b"0\r\n\r\n"
+    )
+    seen = 0
+    while b"200 OK" not in transport.written:
+        await asyncio.sleep(0)
+        seen += 1
+    assert seen >= chunks * 6 // protocol.PIECE - 1
+    assert b"".join(one["body"] for one in bodies) == b"x" * chunks
+    connection.connection_lost(None)
+
+
+async def test_bad_lines_at_once_are_refused_in_turns() -> None:
+    lines = 1000
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"1\n" * lines, "more_body": False}
+
+    class Nothing:
+        async def submit(self, *_: object, **__: object) -> list[Any]:
+            return []
+
+    async def answered() -> int:
+        request = Request(request_scope("POST", "/v1/streams/s/events"), receive)
+        parts = [part async for part in learnt(request, "s", Nothing(), Metrics(1), 65536)]  # type: ignore[arg-type]
+        return b"".join(parts).count(b'"status":422')
+
+    found, others = await rounds(answered())
+    assert found == lines
+    assert others >= 2 * lines, "one for each line that is read, one for each that is answered"
+
+
+async def test_a_bomb_is_unpacked_in_turns() -> None:
+    size, taken = 10_000_000, 0
+
+    async def taking(scope: Scope, receive: Receive, send: Send) -> None:
+        nonlocal taken
+        more = True
+        while more:
+            message = await receive()
+            taken, more = taken + len(message["body"]), message["more_body"]
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": gzip.compress(bytes(size)), "more_body": False}
+
+    async def send(_: Message) -> None:
+        raise AssertionError
+
+    scope = request_scope("POST", "/v1/streams/s/events", headers={"content-encoding": "gzip"})
+    _, others = await rounds(Gunzip(taking, Metrics(1))(scope, receive, send))
+    assert taken == size
+    assert others >= size // (64 * 1024)

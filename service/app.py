@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Mapping
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -12,13 +13,13 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
-from service import api, api_lifecycle, auth, kserve, openapi, sse, ws
+from service import api, api_lifecycle, auth, examples, kserve, openapi, sse, ws
 from service.admission import Admission
 from service.auth import Auth
 from service.body_time import BodyTime
 from service.browsers import OwnPages, cross_origin
 from service.buckets import Buckets
-from service.errors import BadRequest, Internal, MethodNotAllowed, NotFound, ServiceError, TooLarge
+from service.errors import BadRequest, Internal, MethodNotAllowed, NotFound, ServiceError, TooLarge, Unavailable
 from service.gunzip import Gunzip
 from service.kernels import Kernels
 from service.keyring import Keyring
@@ -105,13 +106,18 @@ def _add_guards(app: FastAPI, settings: Settings, metrics: Metrics, keyring: Key
 
 def _add_probes(app: FastAPI, store: Store, metrics: Metrics, kernels: Kernels) -> None:
     @app.head("/livez", include_in_schema=False)
-    @app.get("/livez", summary="Is the process alive?", response_class=PlainTextResponse)
+    @app.get("/livez", summary="Is the process alive?", response_class=PlainTextResponse, responses=_text("ok\n"))
     async def livez() -> Response:
         """200 as long as the event loop turns."""
         return Response("ok\n", media_type="text/plain")
 
     @app.head("/readyz", include_in_schema=False)
-    @app.get("/readyz", summary="Can it learn?", response_class=PlainTextResponse, responses=api.problems(503))
+    @app.get(
+        "/readyz",
+        summary="Can it learn?",
+        response_class=PlainTextResponse,
+        responses=_text("ready\n") | api.problems(Unavailable),
+    )
     async def readyz() -> Response:
         """200 when the kernels are compiled and the store answers, else 503."""
         metrics.ready.set(0)
@@ -120,10 +126,17 @@ def _add_probes(app: FastAPI, store: Store, metrics: Metrics, kernels: Kernels) 
         metrics.ready.set(1)
         return Response("ready\n", media_type="text/plain")
 
-    @app.get("/metrics", summary="Prometheus metrics", response_class=PlainTextResponse)
+    @app.get(
+        "/metrics", summary="Prometheus metrics", response_class=PlainTextResponse, responses=_text(examples.METRICS)
+    )
     async def prometheus() -> Response:
         """Everything in `service/metrics.py`."""
         return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+def _text(example: str) -> dict[int | str, dict[str, Any]]:
+    """An answer in plain text, for the OpenAPI document."""
+    return {200: {"content": {"text/plain": {"example": example}}}}
 
 
 def _add_errors(app: FastAPI, metrics: Metrics) -> None:

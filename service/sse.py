@@ -10,6 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from service.api import Name, compiled
 from service.errors import BadRequest
+from service.examples import WATCHED
 from service.past import Shown
 from service.streams import Streams
 
@@ -39,7 +40,10 @@ class EventStream(StreamingResponse):
     summary="Watch a stream",
     response_class=EventStream,
     responses={
-        200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "One outcome an event."},
+        200: {
+            "content": {"text/event-stream": {"schema": {"type": "string"}, "example": WATCHED}},
+            "description": "One outcome an event.",
+        },
     },
 )
 async def live(stream: Name, request: Request, last_event_id: LastEventId = None) -> EventStream:

@@ -72,7 +72,7 @@ def compiled(request: Request) -> None:
     kernels.check()
 
 
-router = APIRouter(prefix="/v1/streams", dependencies=[Depends(compiled)])
+router = APIRouter(prefix="/v1/streams", dependencies=[Depends(compiled)], tags=["Streams"])
 
 
 @router.put(

@@ -23,7 +23,7 @@ from service.streams import Streams
 SnapshotName = Annotated[StreamName, Path(alias="snapshot", description="Name of the snapshot.")]
 Samples = Annotated[int, Query(ge=2, le=400, description="Draws of the signs.")]
 
-router = APIRouter(prefix="/v1/streams/{stream}", dependencies=[Depends(compiled)])
+router = APIRouter(prefix="/v1/streams/{stream}", dependencies=[Depends(compiled)], tags=["Streams"])
 
 
 def _lifecycle(request: Request) -> Lifecycle:

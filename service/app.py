@@ -13,7 +13,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
-from service import api, api_lifecycle, auth, examples, kserve, openapi, sse, ws
+from service import api, api_lifecycle, auth, docs, examples, kserve, openapi, sse, ws
 from service.admission import Admission
 from service.auth import Auth
 from service.body_time import BodyTime
@@ -61,6 +61,9 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
         summary="Online learning for time series",
         description="Send events; each is predicted before it is known and learnt from right after.",
         version="1",
+        docs_url=None,  # theirs load scripts from elsewhere: see `service/docs.py`
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
         lifespan=lifespan,
     )
     app.state.settings = settings
@@ -74,6 +77,7 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
     app.include_router(sse.router)
     app.include_router(ws.router)
     app.include_router(kserve.router)
+    app.include_router(docs.router)
     _add_probes(app, store, metrics, kernels)
     _add_errors(app, metrics)
     _add_guards(app, settings, metrics, keyring)
@@ -106,7 +110,13 @@ def _add_guards(app: FastAPI, settings: Settings, metrics: Metrics, keyring: Key
 
 def _add_probes(app: FastAPI, store: Store, metrics: Metrics, kernels: Kernels) -> None:
     @app.head("/livez", include_in_schema=False)
-    @app.get("/livez", summary="Is the process alive?", response_class=PlainTextResponse, responses=_text("ok\n"))
+    @app.get(
+        "/livez",
+        tags=["Probes"],
+        summary="Is the process alive?",
+        response_class=PlainTextResponse,
+        responses=_text("ok\n"),
+    )
     async def livez() -> Response:
         """200 as long as the event loop turns."""
         return Response("ok\n", media_type="text/plain")
@@ -114,6 +124,7 @@ def _add_probes(app: FastAPI, store: Store, metrics: Metrics, kernels: Kernels) 
     @app.head("/readyz", include_in_schema=False)
     @app.get(
         "/readyz",
+        tags=["Probes"],
         summary="Can it learn?",
         response_class=PlainTextResponse,
         responses=_text("ready\n") | api.problems(Unavailable),
@@ -127,7 +138,11 @@ def _add_probes(app: FastAPI, store: Store, metrics: Metrics, kernels: Kernels) 
         return Response("ready\n", media_type="text/plain")
 
     @app.get(
-        "/metrics", summary="Prometheus metrics", response_class=PlainTextResponse, responses=_text(examples.METRICS)
+        "/metrics",
+        tags=["Probes"],
+        summary="Prometheus metrics",
+        response_class=PlainTextResponse,
+        responses=_text(examples.METRICS),
     )
     async def prometheus() -> Response:
         """Everything in `service/metrics.py`."""

@@ -46,8 +46,9 @@ RULES: dict[tuple[str, str], Need] = {
     ("GET", "/livez"): OPEN,
     ("GET", "/readyz"): OPEN,
     ("GET", "/docs"): OPEN,
-    ("GET", "/docs/oauth2-redirect"): OPEN,
-    ("GET", "/redoc"): OPEN,
+    ("GET", "/docs/swagger-ui-bundle.js"): OPEN,
+    ("GET", "/docs/swagger-ui.css"): OPEN,
+    ("GET", "/docs/favicon-32x32.png"): OPEN,
     ("GET", "/openapi.json"): OPEN,
     # Names of streams are labels in it.
     ("GET", "/metrics"): Need("read", every=True),

@@ -21,7 +21,7 @@ LastEventId = Annotated[
     str | None, Header(alias="Last-Event-ID", description="Version after which to go on.", examples=["17"])
 ]
 
-router = APIRouter(prefix="/v1/streams", dependencies=[Depends(compiled)], tags=["streams"])
+router = APIRouter(prefix="/v1/streams", dependencies=[Depends(compiled)], tags=["Streams"])
 
 
 class EventStream(StreamingResponse):

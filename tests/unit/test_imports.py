@@ -41,7 +41,7 @@ SERVICE = (
     {"bulk"},
     {"api"},
     {"refusals", "exchange"},
-    {"ws", "sse", "api_lifecycle", "kserve"}
+    {"ws", "sse", "api_lifecycle", "kserve", "docs"}
     | {"middleware", "browsers", "auth", "admission", "body_time", "rates", "gunzip"},
     {"protocol", "openapi", "frames", "key_commands", "options"},
     {"client_commands", "store_commands"},

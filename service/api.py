@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, TypeAdapter
+from pydantic.json_schema import SkipJsonSchema
 
 import model
 from service.bulk import NDJSON, Conversation, is_bulk, learnt
@@ -36,8 +37,11 @@ PROBLEM = "application/problem+json"
 Name = Annotated[StreamName, Path(alias="stream", description="Name of the stream.")]
 Horizon = Annotated[int, Query(ge=1, description="Steps ahead.", examples=[24])]
 PageSize = Annotated[int, Query(ge=1, le=10_000, description="Streams of one page.")]
-After = Annotated[str | None, Query(max_length=64, description="Name after which the page begins.")]
-Known = Annotated[str | None, Header(alias="If-None-Match", description="Digest that is known already, in quotes.")]
+After = Annotated[str | SkipJsonSchema[None], Query(max_length=64, description="Name after which the page begins.")]
+Known = Annotated[
+    str | SkipJsonSchema[None],
+    Header(alias="If-None-Match", description="Digest that is known already, in quotes."),
+]
 Id = Annotated[EventId, Path(description="Id of the event.")]
 Detail = Annotated[bool, Query(description="Version and targets of each stream as well.")]
 

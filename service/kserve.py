@@ -10,11 +10,11 @@ events learnt; no older one can be asked.
 
 import re
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pydantic_core
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Path, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 
@@ -50,8 +50,15 @@ from service.tensors import (
 )
 from service.wire import arrival
 
+# Not checked by the framework, whose refusals are not in the protocol's form: see `_checked`.
+Name = Annotated[
+    str, Path(description="Name of the stream.", examples=["taxi"], json_schema_extra={"pattern": STREAM_NAME})
+]
+
 PLATFORM = "nobacktrack"
 BINARY = "application/octet-stream"
+ASKED = {"inputs": [{"name": "x", "shape": [1, 1], "datatype": "FP64", "data": [1]}]}
+"""For the OpenAPI document."""
 EXTENSIONS = ["binary_tensor_data", "learn"]
 
 
@@ -105,7 +112,7 @@ async def ready(request: Request) -> Ready:
 
 @models.get("/versions/{version}", include_in_schema=False)
 @models.get("", summary="A stream's tensors")
-async def metadata(request: Request, stream: str) -> ModelMetadata:
+async def metadata(request: Request, stream: Name) -> ModelMetadata:
     """What `infer` takes and gives; -1 is a dimension that the request decides."""
     status = await _status(request, stream)
     config = model.Config.from_dict(status.config)
@@ -125,7 +132,7 @@ async def metadata(request: Request, stream: str) -> ModelMetadata:
 
 @models.get("/versions/{version}/ready", include_in_schema=False)
 @models.get("/ready", summary="Is the stream there?")
-async def model_ready(request: Request, stream: str) -> ModelReady:
+async def model_ready(request: Request, stream: Name) -> ModelReady:
     """200 when it can be asked, 404 when it is not there."""
     await _status(request, stream)
     return ModelReady(name=stream, ready=True)
@@ -135,12 +142,12 @@ async def model_ready(request: Request, stream: str) -> ModelReady:
 @models.post(
     "/infer",
     summary="Predict a stream, or learn from events",
-    openapi_extra=body_of(request_schema()),
+    openapi_extra=body_of(request_schema() | {"examples": [ASKED]}),
     response_model=InferResponse,
     responses=problems(OtherBody, BadEvent, StoreFull)
     | {200: {"content": {BINARY: {"schema": {"type": "string", "format": "binary"}, "example": TENSORS}}}},
 )
-async def infer(request: Request, stream: str) -> Response:
+async def infer(request: Request, stream: Name) -> Response:
     """A forecast: inputs `x` [steps, inputs] where the stream has inputs, else the parameter `horizon`.
 
     It begins after the events that wait for their labels; where there are any, the parameter `pending` counts them.

@@ -37,6 +37,7 @@ from service.schemas import Problem
 
 OF_FASTAPI = ("HTTPValidationError", "ValidationError")
 REFERENCE = "#/components/schemas/"
+FORECAST = "/v1/streams/{stream}/forecast"
 
 
 def _optional(schema: dict[str, Any]) -> None:
@@ -69,6 +70,7 @@ def describe(app: FastAPI) -> None:
         for path, operations in schema["paths"].items():
             for method, operation in operations.items():
                 _complete(path, method, operation, titles)
+        _bound(schema["paths"][FORECAST], app.state.settings.max_horizon)
         schemas = schema["components"]["schemas"]
         for name in OF_FASTAPI:
             schemas.pop(name, None)
@@ -77,6 +79,13 @@ def describe(app: FastAPI) -> None:
         return schema
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _bound(forecast: dict[str, Any], steps: int) -> None:
+    """Say how many steps can be asked for: a setting, which the routes do not know when they are described."""
+    [horizon] = [one for one in forecast["get"]["parameters"] if one["name"] == "horizon"]
+    horizon["schema"]["maximum"] = steps
+    forecast["post"]["requestBody"]["content"]["application/json"]["schema"]["properties"]["x"]["maxItems"] = steps
 
 
 def _titles(error: type[ServiceError]) -> dict[int, str]:

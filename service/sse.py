@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Request
 from fastapi.responses import StreamingResponse
+from pydantic.json_schema import SkipJsonSchema
 from starlette.types import Receive, Scope, Send
 
 from service.api import Name, compiled
@@ -18,8 +19,30 @@ IDLE_SECONDS = 15.0
 """A comment is sent when nothing has happened for so long, so that nothing in between takes the connection for dead."""
 
 LastEventId = Annotated[
-    str | None, Header(alias="Last-Event-ID", description="Version after which to go on.", examples=["17"])
+    str | SkipJsonSchema[None],
+    Header(
+        alias="Last-Event-ID",
+        description="Version after which to go on.",
+        examples=["17"],
+        json_schema_extra={"pattern": "^[0-9]{1,18}$"},
+    ),
 ]
+DESCRIBED = {
+    "schema": {"type": "string"},
+    # What OpenAPI 3.2 has for one event of many, and readers of 3.1 pass over.
+    "itemSchema": {
+        "type": "object",
+        "properties": {
+            "id": {"type": "string", "pattern": "^[0-9]+$"},
+            "event": {"enum": ["gap", "message"]},
+            "data": {"type": "string", "contentMediaType": "application/json"},
+        },
+        "required": ["id", "data"],
+        "additionalProperties": False,
+    },
+    "example": WATCHED,
+}
+"""The stream of events, for the OpenAPI document."""
 
 router = APIRouter(prefix="/v1/streams", dependencies=[Depends(compiled)], tags=["Streams"])
 
@@ -41,7 +64,7 @@ class EventStream(StreamingResponse):
     response_class=EventStream,
     responses={
         200: {
-            "content": {"text/event-stream": {"schema": {"type": "string"}, "example": WATCHED}},
+            "content": {"text/event-stream": DESCRIBED},
             "description": "One outcome an event.",
         },
     },

@@ -210,6 +210,13 @@ async def test_other_addresses(app: FastAPI, tokens: dict[str, str], method: str
         assert answer.status_code == status
 
 
+@pytest.mark.parametrize("path", ["/livez", "/docs", "/openapi.json", "/v2", "/v2/health/ready"])
+async def test_a_method_that_an_open_address_has_not_needs_no_key(app: FastAPI, path: str) -> None:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=HERE) as http:
+        for method in ("POST", "TRACE", "OPTIONS"):
+            assert (await http.request(method, path)).status_code == 405
+
+
 async def test_ways_to_send_a_key(app: FastAPI, tokens: dict[str, str]) -> None:
     token = tokens["admin"]
     transport = httpx.ASGITransport(app)

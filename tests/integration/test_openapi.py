@@ -152,6 +152,17 @@ def test_every_answer_has_an_example(keys: bool, tmp_path: Path) -> None:
     assert ERRORS.keys() - seen == {f"urn:nobacktrack:problem:{error.slug()}" for error in unseen}
 
 
+def test_the_number_of_steps_is_bounded_as_in_the_settings(app: FastAPI) -> None:
+    forecast = app.openapi()["paths"][f"{STREAM}/forecast"]
+    [horizon] = [one["schema"] for one in forecast["get"]["parameters"] if one["name"] == "horizon"]
+    assert (horizon["minimum"], horizon["maximum"]) == (1, 50)
+    body = forecast["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert (body["properties"]["x"]["minItems"], body["properties"]["x"]["maxItems"]) == (1, 50)
+    other = create_app(Settings(max_horizon=7), MemoryStore()).openapi()["paths"][f"{STREAM}/forecast"]
+    assert other["post"]["requestBody"]["content"]["application/json"]["schema"]["properties"]["x"]["maxItems"] == 7
+    assert body["properties"]["x"]["maxItems"] == 50, "each service has a document of its own"
+
+
 def test_the_schema_of_a_problem_names_what_it_may_have(app: FastAPI) -> None:
     schemas = app.openapi()["components"]["schemas"]
     common = {"type", "title", "status", "detail", "field", "retry_after"}
@@ -269,6 +280,11 @@ async def test_every_method_of_an_address_is_named(http: httpx.AsyncClient, addr
 async def test_a_parameter_is_refused_in_words_that_are_right(http: httpx.AsyncClient) -> None:
     answer = await http.delete("/v1/streams/s/snapshots/a%20b")
     assert "^[A-Za-z0-9_-]{1,64}$" in answer.json()["detail"]
+
+
+def test_a_parameter_that_may_be_left_out_is_never_null(app: FastAPI) -> None:
+    schemas = [one["schema"] for _, _, operation in operations(app) for one in operation.get("parameters", [])]
+    assert {one["type"] for one in schemas} == {"string", "integer", "boolean"}
 
 
 @pytest.mark.parametrize("length", ["9" * 5000, "9" * 19, "-1", "1.0", "", "3"])

@@ -9,7 +9,7 @@ PROJECT = $(PIP) install --no-deps --no-build-isolation --editable .
 COMPILE = pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate $(ARGS)
 
 .NOTPARALLEL:
-.PHONY: help run serve test test-faults test-hostile lint format bench bench-learning lock clean
+.PHONY: help run serve test test-faults test-hostile test-contract lint format bench bench-learning lock clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -33,6 +33,9 @@ test-hostile: .venv/.dev ## Attacks at full size, beside a client that behaves, 
 	@NBT_TEST_HOSTILE=long .venv/bin/python -m pytest --capture=no tests/e2e/hostile $(ARGS); status=$$?; \
 	.venv/bin/python -m tests.e2e.hostile.results $(if $(ARGS),,--all) && exit $$status
 
+test-contract: .venv/.dev .venv/.contract ## The OpenAPI document, tried by schemathesis, with keys and without
+	@.venv/bin/python -m tests.contract.run .venv/contract/bin/schemathesis $(ARGS)
+
 lint: .venv/.dev ## Style and types
 	@.venv/bin/ruff check .
 	@.venv/bin/mypy
@@ -50,13 +53,14 @@ lock: ## Write the lock files anew from pyproject.toml; ARGS=--upgrade takes the
 	@uv=.venv/bin/uv; [ -x $$uv ] || uv=$$(command -v uv) || \
 		{ echo "make lock needs uv: 'make test' puts it into .venv" >&2; exit 1; }; \
 	$$uv $(COMPILE) --group build --output-file requirements.lock pyproject.toml && \
-	$$uv $(COMPILE) --group dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
+	$$uv $(COMPILE) --group dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml && \
+	$$uv $(COMPILE) --python-version 3.11 --output-file requirements-contract.lock --group contract
 
 clean: ## Remove .venv and what the tools left; the data in .nobacktrack stays
 	@rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find model service tests -name __pycache__ -prune -exec rm -rf {} +
 
-# What is installed: .run for the service, .dev for the service and the tools. Each is newer than the files it follows.
+# What is installed: .run for the service, .dev for the service and the tools, .contract for schemathesis. Each is newer than the files it follows.
 
 .venv/.run: requirements.lock pyproject.toml | .venv/bin/python
 	@echo "Installing what requirements.lock names into .venv; the first time takes a minute"
@@ -69,6 +73,13 @@ clean: ## Remove .venv and what the tools left; the data in .nobacktrack stays
 	@$(LOCKED) requirements-dev.lock
 	@$(PROJECT)
 	@touch $@ .venv/.run
+
+# Apart from the rest: it shares packages with the tests, in versions of its own.
+.venv/.contract: requirements-contract.lock | .venv/bin/python
+	@.venv/bin/python -m venv --clear .venv/contract
+	@.venv/contract/bin/python -m pip --disable-pip-version-check --no-input --quiet install --require-hashes --no-deps \
+		--requirement requirements-contract.lock
+	@touch $@
 
 # The first interpreter that is new enough and has venv; else one line that says what to install.
 .venv/bin/python:

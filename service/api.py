@@ -6,10 +6,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, TypeAdapter
+from pydantic.json_schema import SkipJsonSchema
 
 import model
 from service.bulk import NDJSON, Conversation, is_bulk, learnt
-from service.errors import ServiceError, TooLarge
+from service.errors import BadConfig, BadEvent, OtherBody, OtherConfig, ServiceError, StoreFull, TooLarge
+from service.examples import BULK
 from service.kernels import Kernels
 from service.keyring import visible
 from service.metrics import Metrics
@@ -30,11 +32,16 @@ from service.schemas import (
 from service.settings import Settings
 from service.streams import Streams
 
+PROBLEM = "application/problem+json"
+
 Name = Annotated[StreamName, Path(alias="stream", description="Name of the stream.")]
 Horizon = Annotated[int, Query(ge=1, description="Steps ahead.", examples=[24])]
 PageSize = Annotated[int, Query(ge=1, le=10_000, description="Streams of one page.")]
-After = Annotated[str | None, Query(max_length=64, description="Name after which the page begins.")]
-Known = Annotated[str | None, Header(alias="If-None-Match", description="Digest that is known already, in quotes.")]
+After = Annotated[str | SkipJsonSchema[None], Query(max_length=64, description="Name after which the page begins.")]
+Known = Annotated[
+    str | SkipJsonSchema[None],
+    Header(alias="If-None-Match", description="Digest that is known already, in quotes."),
+]
 Id = Annotated[EventId, Path(description="Id of the event.")]
 Detail = Annotated[bool, Query(description="Version and targets of each stream as well.")]
 
@@ -48,9 +55,14 @@ def body_of(
     return {"requestBody": {"required": required, "content": content}}
 
 
-def problems(*codes: int) -> dict[int | str, dict[str, Any]]:
-    """Errors of a route for the OpenAPI document, beside those of all routes (`service/openapi.py`)."""
-    return {code: {} for code in codes}
+def problems(*errors: type[ServiceError]) -> dict[int | str, dict[str, Any]]:
+    """Errors of a route for the OpenAPI document, beside those of all routes (`service/openapi.py`), with examples."""
+    responses: dict[int | str, dict[str, Any]] = {}
+    for error in errors:
+        response = responses.setdefault(error.status, {"content": {PROBLEM: {"examples": {}}}})
+        shown = {"summary": error.title(), "value": error.example().problem()}
+        response["content"][PROBLEM]["examples"][error.slug()] = shown
+    return responses
 
 
 def _services(request: Request) -> tuple[Streams, Metrics, Settings]:
@@ -64,7 +76,7 @@ def compiled(request: Request) -> None:
     kernels.check()
 
 
-router = APIRouter(prefix="/v1/streams", dependencies=[Depends(compiled)])
+router = APIRouter(prefix="/v1/streams", dependencies=[Depends(compiled)], tags=["Streams"])
 
 
 @router.put(
@@ -72,7 +84,7 @@ router = APIRouter(prefix="/v1/streams", dependencies=[Depends(compiled)])
     summary="Create a stream",
     openapi_extra=body_of(TypeAdapter(model.Config).json_schema() | {"examples": [{"targets": ["load"]}]}),
     response_model=StreamStatus,
-    responses=problems(409, 422) | {201: {"model": StreamStatus}},
+    responses=problems(OtherConfig, BadConfig, StoreFull) | {201: {"model": StreamStatus}},
 )
 async def create(stream: Name, request: Request, response: Response) -> StreamStatus:
     """201 for a new stream; 200 where it exists with this configuration, 409 with another. Only `targets` is needed."""
@@ -129,7 +141,8 @@ async def delete(stream: Name, request: Request) -> None:
     summary="Learn from events",
     openapi_extra=body_of(Event, {NDJSON: {"schema": {"type": "string", "description": "One event a line."}}}),
     response_model=Outcome,
-    responses=problems(409, 422, 507) | {200: {"content": {NDJSON: {"schema": {"type": "string"}}}}},
+    responses=problems(OtherBody, BadEvent, StoreFull)
+    | {200: {"content": {NDJSON: {"schema": {"type": "string"}, "example": BULK}}}},
 )
 async def observe(stream: Name, request: Request) -> Response:
     """Predict the event, then learn from it; the answer leaves when the event is durable.
@@ -151,7 +164,7 @@ async def observe(stream: Name, request: Request) -> Response:
     summary="Label an event",
     openapi_extra=body_of(Truth),
     response_model=Outcome,
-    responses=problems(409, 422, 507),
+    responses=problems(OtherBody, BadEvent, StoreFull),
 )
 async def label(stream: Name, event: Id, request: Request) -> Response:
     """The target of an event that was sent without one; 0 and negative numbers are labels like any other.
@@ -171,7 +184,9 @@ def _single(answers: list[Answer]) -> Response:
     return Response(answer, media_type="application/json")
 
 
-@router.get("/{stream}/forecast", summary="Forecast", response_model=Forecast, responses=problems(413, 422))
+@router.get(
+    "/{stream}/forecast", summary="Forecast", response_model=Forecast, responses=problems(TooLarge, BadEvent)
+)
 async def forecast(stream: Name, request: Request, horizon: Horizon = 1) -> Forecast:
     """The next `horizon` steps after all events, those that wait for their labels included; changes nothing."""
     streams, _, _ = _services(request)
@@ -183,7 +198,7 @@ async def forecast(stream: Name, request: Request, horizon: Horizon = 1) -> Fore
     summary="Forecast with inputs",
     openapi_extra=body_of(ForecastRequest),
     response_model=Forecast,
-    responses=problems(422),
+    responses=problems(BadEvent),
 )
 async def forecast_with_inputs(stream: Name, request: Request) -> Forecast:
     """One step for each object of `x`, the inputs that will be after all events; see `GET`. Changes nothing."""
@@ -200,6 +215,4 @@ def problem_response(error: ServiceError, metrics: Metrics, headers: Mapping[str
     """An error as a response of its own."""
     metrics.refused.labels(error.slug()).inc()
     retry = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
-    return JSONResponse(
-        error.problem(), error.status, {**(headers or {}), **retry}, media_type="application/problem+json"
-    )
+    return JSONResponse(error.problem(), error.status, {**(headers or {}), **retry}, media_type=PROBLEM)

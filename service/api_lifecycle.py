@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from service.api import Name, body_of, compiled, problems
-from service.errors import Forbidden
+from service.errors import BadConfig, BadEvent, Conflicting, Forbidden, StoreFull, Taken
 from service.keyring import visible
 from service.lifecycle import Lifecycle
 from service.parsing import parse
@@ -23,7 +23,7 @@ from service.streams import Streams
 SnapshotName = Annotated[StreamName, Path(alias="snapshot", description="Name of the snapshot.")]
 Samples = Annotated[int, Query(ge=2, le=400, description="Draws of the signs.")]
 
-router = APIRouter(prefix="/v1/streams/{stream}", dependencies=[Depends(compiled)])
+router = APIRouter(prefix="/v1/streams/{stream}", dependencies=[Depends(compiled)], tags=["Streams"])
 
 
 def _lifecycle(request: Request) -> Lifecycle:
@@ -37,7 +37,7 @@ def _lifecycle(request: Request) -> Lifecycle:
     status_code=201,
     response_model=SnapshotStatus,
     openapi_extra=body_of(SnapshotRequest, required=False),
-    responses=problems(409, 422, 507),
+    responses=problems(Taken, Conflicting, BadEvent, StoreFull),
 )
 async def take(stream: Name, request: Request) -> SnapshotStatus:
     """Keep the learner as it is now, under a name; it stays until it or the stream is deleted."""
@@ -61,7 +61,7 @@ async def drop(stream: Name, snapshot: SnapshotName, request: Request) -> None:
     "/snapshots/{snapshot}/restore",
     summary="Go back to a snapshot",
     response_model=StreamStatus,
-    responses=problems(409, 507),
+    responses=problems(Conflicting, StoreFull),
 )
 async def restore(stream: Name, snapshot: SnapshotName, request: Request) -> StreamStatus:
     """Let the stream go on from a snapshot: what came after it is forgotten, the ids of those events too."""
@@ -76,7 +76,7 @@ async def restore(stream: Name, snapshot: SnapshotName, request: Request) -> Str
     status_code=201,
     response_model=StreamStatus,
     openapi_extra=body_of(CloneRequest),
-    responses=problems(409, 422, 507),
+    responses=problems(Taken, Conflicting, BadEvent, BadConfig, StoreFull),
 )
 async def clone(stream: Name, request: Request) -> StreamStatus:
     """A stream that knows what this one does, under another name and perhaps with other settings.

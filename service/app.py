@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Mapping
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -12,13 +13,13 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
-from service import api, api_lifecycle, auth, kserve, openapi, sse, ws
+from service import api, api_lifecycle, auth, docs, examples, kserve, openapi, sse, ws
 from service.admission import Admission
 from service.auth import Auth
 from service.body_time import BodyTime
 from service.browsers import OwnPages, cross_origin
 from service.buckets import Buckets
-from service.errors import BadRequest, Internal, MethodNotAllowed, NotFound, ServiceError, TooLarge
+from service.errors import BadRequest, Internal, MethodNotAllowed, NotFound, ServiceError, TooLarge, Unavailable
 from service.gunzip import Gunzip
 from service.kernels import Kernels
 from service.keyring import Keyring
@@ -60,6 +61,9 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
         summary="Online learning for time series",
         description="Send events; each is predicted before it is known and learnt from right after.",
         version="1",
+        docs_url=None,  # theirs load scripts from elsewhere: see `service/docs.py`
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
         lifespan=lifespan,
     )
     app.state.settings = settings
@@ -73,6 +77,7 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
     app.include_router(sse.router)
     app.include_router(ws.router)
     app.include_router(kserve.router)
+    app.include_router(docs.router)
     _add_probes(app, store, metrics, kernels)
     _add_errors(app, metrics)
     _add_guards(app, settings, metrics, keyring)
@@ -105,13 +110,25 @@ def _add_guards(app: FastAPI, settings: Settings, metrics: Metrics, keyring: Key
 
 def _add_probes(app: FastAPI, store: Store, metrics: Metrics, kernels: Kernels) -> None:
     @app.head("/livez", include_in_schema=False)
-    @app.get("/livez", summary="Is the process alive?", response_class=PlainTextResponse)
+    @app.get(
+        "/livez",
+        tags=["Probes"],
+        summary="Is the process alive?",
+        response_class=PlainTextResponse,
+        responses=_text("ok\n"),
+    )
     async def livez() -> Response:
         """200 as long as the event loop turns."""
         return Response("ok\n", media_type="text/plain")
 
     @app.head("/readyz", include_in_schema=False)
-    @app.get("/readyz", summary="Can it learn?", response_class=PlainTextResponse, responses=api.problems(503))
+    @app.get(
+        "/readyz",
+        tags=["Probes"],
+        summary="Can it learn?",
+        response_class=PlainTextResponse,
+        responses=_text("ready\n") | api.problems(Unavailable),
+    )
     async def readyz() -> Response:
         """200 when the kernels are compiled and the store answers, else 503."""
         metrics.ready.set(0)
@@ -120,10 +137,21 @@ def _add_probes(app: FastAPI, store: Store, metrics: Metrics, kernels: Kernels) 
         metrics.ready.set(1)
         return Response("ready\n", media_type="text/plain")
 
-    @app.get("/metrics", summary="Prometheus metrics", response_class=PlainTextResponse)
+    @app.get(
+        "/metrics",
+        tags=["Probes"],
+        summary="Prometheus metrics",
+        response_class=PlainTextResponse,
+        responses=_text(examples.METRICS),
+    )
     async def prometheus() -> Response:
         """Everything in `service/metrics.py`."""
         return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+def _text(example: str) -> dict[int | str, dict[str, Any]]:
+    """An answer in plain text, for the OpenAPI document."""
+    return {200: {"content": {"text/plain": {"example": example}}}}
 
 
 def _add_errors(app: FastAPI, metrics: Metrics) -> None:

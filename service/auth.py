@@ -46,8 +46,9 @@ RULES: dict[tuple[str, str], Need] = {
     ("GET", "/livez"): OPEN,
     ("GET", "/readyz"): OPEN,
     ("GET", "/docs"): OPEN,
-    ("GET", "/docs/oauth2-redirect"): OPEN,
-    ("GET", "/redoc"): OPEN,
+    ("GET", "/docs/swagger-ui-bundle.js"): OPEN,
+    ("GET", "/docs/swagger-ui.css"): OPEN,
+    ("GET", "/docs/favicon-32x32.png"): OPEN,
     ("GET", "/openapi.json"): OPEN,
     # Names of streams are labels in it.
     ("GET", "/metrics"): Need("read", every=True),
@@ -125,8 +126,8 @@ class Auth:
     def _admit(self, scope: Scope) -> Key | None:
         """The key of a request that is allowed; None where none is needed. Raises Unauthorized, NotFound, Forbidden."""
         method, path = scope.get("method", "WEBSOCKET"), scope["path"]
-        there, need, stream = _find("GET" if method == "HEAD" else method, path)
-        if need is not None and (need.role is None or (path == "/metrics" and self._metrics_open)):
+        others, need, stream = _find("GET" if method == "HEAD" else method, path)
+        if self._is_open(path, [need] if need is not None else others):
             return None
         token = _token(scope)
         if token is None:
@@ -135,7 +136,7 @@ class Auth:
         if key is None:
             raise Unauthorized("this key is not known, or no longer")
         if need is None:
-            if there:
+            if others:
                 return key  # another method of an address: the router says which there are
             raise NotFound("see /docs for what there is")
         assert need.role is not None
@@ -144,6 +145,10 @@ class Auth:
         if (need.every and key.scope != EVERYTHING) or (stream is not None and not key.covers(stream)):
             raise Forbidden("the key is for other streams")
         return key
+
+    def _is_open(self, path: str, needs: list[Need]) -> bool:
+        """Whether no key is needed for any of these."""
+        return bool(needs) and all(need.role is None or (path == "/metrics" and self._metrics_open) for need in needs)
 
     async def _request(self, key: Key, scope: Scope, receive: Receive, send: Send) -> None:
         """What streams ends when its key does: events that are sent, after their answers; what is read, at once."""
@@ -207,16 +212,16 @@ def describe(app: FastAPI) -> None:
     app.openapi = openapi  # type: ignore[method-assign]
 
 
-def _find(method: str, path: str) -> tuple[bool, Need | None, str | None]:
-    """Whether there is such an address, what this method of it needs, and the stream that it names."""
-    there = False
+def _find(method: str, path: str) -> tuple[list[Need], Need | None, str | None]:
+    """What other methods of this address need, what this one does, and the stream that the address names."""
+    others: list[Need] = []
     for known, pattern, need in _ADDRESSES:
         found = pattern.fullmatch(path)
         if found is not None:
-            there = True
             if known == method:
-                return True, need, found.groupdict().get("stream")
-    return there, None, None
+                return others, need, found.groupdict().get("stream")
+            others.append(need)
+    return others, None, None
 
 
 def _token(scope: Scope) -> str | None:

@@ -26,8 +26,19 @@
     └── Internal                        500   1011   our fault
 
 The first line of a class's docstring is the title that people see; `detail` says what to do. Neither ever repeats
-what was sent. `type` is stable: clients may compare it.
+what was sent. `type` is stable: clients may compare it. `shown` is one that may come, for the documentation; a class
+that nobody raises has none.
 """
+
+from typing import ClassVar, NamedTuple, Self
+
+
+class Shown(NamedTuple):
+    """What an error says beside what its class says."""
+
+    detail: str
+    field: str | None = None
+    retry_after: int | None = None
 
 
 class ServiceError(Exception):
@@ -35,6 +46,7 @@ class ServiceError(Exception):
 
     status = 500
     close_code = 1011
+    shown: ClassVar[Shown]
 
     def __init__(self, detail: str, *, field: str | None = None, retry_after: int | None = None) -> None:
         super().__init__(detail)
@@ -47,11 +59,21 @@ class ServiceError(Exception):
         """`UnknownStream` → `unknown-stream`."""
         return "".join(f"-{c.lower()}" if c.isupper() else c for c in cls.__name__).lstrip("-")
 
+    @classmethod
+    def title(cls) -> str:
+        """What people see first."""
+        return (cls.__doc__ or "").splitlines()[0]
+
+    @classmethod
+    def example(cls) -> Self:
+        """One that may come. A class that nobody raises has none."""
+        return cls(**cls.shown._asdict())
+
     def problem(self) -> dict[str, object]:
         """The error as an RFC 9457 problem object."""
         problem: dict[str, object] = {
             "type": f"urn:nobacktrack:problem:{self.slug()}",
-            "title": (self.__doc__ or "").splitlines()[0],
+            "title": self.title(),
             "status": self.status,
             "detail": self.detail,
         }
@@ -67,18 +89,21 @@ class BadRequest(ServiceError):
 
     status = 400
     close_code = 1007
+    shown = Shown("the body is not valid JSON in UTF-8 with finite numbers")
 
 
 class BadEvent(BadRequest):
     """The event does not fit this stream"""
 
     status = 422
+    shown = Shown("y lacks load; send null for a value that is missing", field="y")
 
 
 class BadConfig(BadRequest):
     """The configuration is not possible"""
 
     status = 422
+    shown = Shown("units must be between 1 and 4096")
 
 
 class Unauthorized(ServiceError):
@@ -86,6 +111,7 @@ class Unauthorized(ServiceError):
 
     status = 401
     close_code = 1008
+    shown = Shown("send a key: Authorization: Bearer <key>")
 
 
 class Forbidden(ServiceError):
@@ -93,6 +119,7 @@ class Forbidden(ServiceError):
 
     status = 403
     close_code = 1008
+    shown = Shown("pages of other sites may not do this")
 
 
 class NotFound(ServiceError):
@@ -100,24 +127,32 @@ class NotFound(ServiceError):
 
     status = 404
     close_code = 1008
+    shown = Shown("a stream's name is 1 to 64 letters, digits, _ or -")
 
 
 class UnknownStream(NotFound):
     """There is no such stream"""
 
+    shown = Shown("create the stream first, with PUT /v1/streams/{stream}")
+
 
 class UnknownEvent(NotFound):
     """There is no such event"""
 
+    shown = Shown("no event with this id waits for a label, and none was learnt", field="id")
+
 
 class UnknownSnapshot(NotFound):
     """There is no such snapshot"""
+
+    shown = Shown("the stream has no snapshot of that name")
 
 
 class MethodNotAllowed(NotFound):
     """This cannot be done here"""
 
     status = 405
+    shown = Shown("see /docs for the methods of this address")
 
 
 class TooSlow(ServiceError):
@@ -125,6 +160,7 @@ class TooSlow(ServiceError):
 
     status = 408
     close_code = 1008
+    shown = Shown("the rest of the body did not come within 30 s")
 
 
 class Exists(ServiceError):
@@ -137,17 +173,25 @@ class Exists(ServiceError):
 class OtherConfig(Exists):
     """The stream exists with another configuration"""
 
+    shown = Shown("the stream keeps its configuration; delete it first or use another name")
+
 
 class OtherBody(Exists):
     """This id belongs to another event"""
+
+    shown = Shown("an event with this id and other values was learnt before", field="id")
 
 
 class Taken(Exists):
     """Another one has this name"""
 
+    shown = Shown("there is a stream of that name already; choose another", field="name")
+
 
 class Conflicting(Exists):
     """Somebody else was first"""
+
+    shown = Shown("the stream was made anew meanwhile; try again")
 
 
 class TooLarge(ServiceError):
@@ -155,6 +199,7 @@ class TooLarge(ServiceError):
 
     status = 413
     close_code = 1009
+    shown = Shown("a body may have at most 65536 bytes; send many events as application/x-ndjson")
 
 
 class UnsupportedEncoding(ServiceError):
@@ -162,6 +207,7 @@ class UnsupportedEncoding(ServiceError):
 
     status = 415
     close_code = 1003
+    shown = Shown("send the body as it is, or with Content-Encoding: gzip")
 
 
 class HeadTooLarge(ServiceError):
@@ -169,6 +215,7 @@ class HeadTooLarge(ServiceError):
 
     status = 431
     close_code = 1009
+    shown = Shown("the address and the headers of a request may have at most 65536 bytes")
 
 
 class TooMany(ServiceError):
@@ -176,6 +223,7 @@ class TooMany(ServiceError):
 
     status = 429
     close_code = 1013
+    shown = Shown("the service has as many connections as it takes", retry_after=1)
 
 
 class Unavailable(ServiceError):
@@ -183,13 +231,17 @@ class Unavailable(ServiceError):
 
     status = 503
     close_code = 1013
+    shown = Shown("The store cannot be reached. Repeat with the same ids.", retry_after=1)
 
 
 class StoreFull(Unavailable):
     """The store is full"""
 
     status = 507
+    shown = Shown("The store has no room left: delete streams or give it more memory.", retry_after=10)
 
 
 class Internal(ServiceError):
     """Something went wrong on our side"""
+
+    shown = Shown("the request failed; see the service's log")

@@ -10,18 +10,29 @@ events learnt; no older one can be asked.
 
 import re
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pydantic_core
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Path, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 
 import model
 from service.api import body_of, compiled, problems
-from service.errors import BadEvent, BadRequest, Forbidden, NotFound, ServiceError, Unavailable
+from service.errors import (
+    BadEvent,
+    BadRequest,
+    Forbidden,
+    NotFound,
+    OtherBody,
+    ServiceError,
+    StoreFull,
+    Unavailable,
+)
+from service.examples import TENSORS
 from service.keyring import may
+from service.kserve_schemas import InferResponse, Live, ModelMetadata, ModelReady, Ready, Server, Shape
 from service.schemas import STREAM_NAME, ForecastRequest, StreamStatus
 from service.settings import Settings
 from service.streams import Streams
@@ -39,9 +50,21 @@ from service.tensors import (
 )
 from service.wire import arrival
 
+# Not checked by the framework, whose refusals are not in the protocol's form: see `_checked`.
+Name = Annotated[
+    str, Path(description="Name of the stream.", examples=["taxi"], json_schema_extra={"pattern": STREAM_NAME})
+]
+
 PLATFORM = "nobacktrack"
 BINARY = "application/octet-stream"
+ASKED = {"inputs": [{"name": "x", "shape": [1, 1], "datatype": "FP64", "data": [1]}]}
+"""For the OpenAPI document."""
 EXTENSIONS = ["binary_tensor_data", "learn"]
+
+
+def in_protocol(problem: Mapping[str, object]) -> dict[str, object]:
+    """A problem as the protocol wants it."""
+    return {"error": f"{problem['title']}: {problem['detail']}", **problem}
 
 
 class ProtocolRoute(APIRoute):
@@ -56,10 +79,8 @@ class ProtocolRoute(APIRoute):
                 return await handle(request)
             except ServiceError as error:
                 request.app.state.metrics.refused.labels(error.slug()).inc()
-                title = (error.__doc__ or "").splitlines()[0]
                 headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
-                content = {"error": f"{title}: {error.detail}", **error.problem()}
-                return JSONResponse(content, error.status, headers)
+                return JSONResponse(in_protocol(error.problem()), error.status, headers)
 
         return handler
 
@@ -70,61 +91,63 @@ models = APIRouter(prefix="/models/{stream}", route_class=ProtocolRoute, depende
 
 @router.get("/", include_in_schema=False)
 @router.get("", summary="The server")
-async def server(request: Request) -> dict[str, object]:
+async def server(request: Request) -> Server:
     """Name, version and extensions."""
-    return {"name": PLATFORM, "version": request.app.version, "extensions": EXTENSIONS}
+    return Server(name=PLATFORM, version=request.app.version, extensions=EXTENSIONS)
 
 
 @router.get("/health/live", summary="Is the process alive?")
-async def live() -> dict[str, bool]:
+async def live() -> Live:
     """200 as long as the event loop turns."""
-    return {"live": True}
+    return Live(live=True)
 
 
-@router.get("/health/ready", summary="Can it predict and learn?", responses=problems(503))
-async def ready(request: Request) -> dict[str, bool]:
+@router.get("/health/ready", summary="Can it predict and learn?", responses=problems(Unavailable))
+async def ready(request: Request) -> Ready:
     """200 when the kernels are compiled and the store answers, else 503."""
     request.app.state.kernels.check()
     await request.app.state.store.ping()
-    return {"ready": True}
+    return Ready(ready=True)
 
 
 @models.get("/versions/{version}", include_in_schema=False)
 @models.get("", summary="A stream's tensors")
-async def metadata(request: Request, stream: str) -> dict[str, object]:
+async def metadata(request: Request, stream: Name) -> ModelMetadata:
     """What `infer` takes and gives; -1 is a dimension that the request decides."""
     status = await _status(request, stream)
     config = model.Config.from_dict(status.config)
-    return {
-        "name": stream,
-        "versions": [str(status.version)],
-        "platform": PLATFORM,
-        "inputs": [_tensor("x", len(config.inputs))] if config.inputs else [],
-        "outputs": [_tensor(name, config.outputs) for name in ("mean", "lower", "upper")],
-        "parameters": {
+    return ModelMetadata(
+        name=stream,
+        versions=[str(status.version)],
+        platform=PLATFORM,
+        inputs=[_tensor("x", len(config.inputs))] if config.inputs else [],
+        outputs=[_tensor(name, config.outputs) for name in ("mean", "lower", "upper")],
+        parameters={
             "targets": ",".join(config.targets),
             "inputs": ",".join(config.inputs),
             "y_datatype": "FP64" if config.alphabet is None else TEXT,
         },
-    }
+    )
 
 
 @models.get("/versions/{version}/ready", include_in_schema=False)
 @models.get("/ready", summary="Is the stream there?")
-async def model_ready(request: Request, stream: str) -> dict[str, object]:
+async def model_ready(request: Request, stream: Name) -> ModelReady:
     """200 when it can be asked, 404 when it is not there."""
     await _status(request, stream)
-    return {"name": stream, "ready": True}
+    return ModelReady(name=stream, ready=True)
 
 
 @models.post("/versions/{version}/infer", include_in_schema=False)
 @models.post(
     "/infer",
     summary="Predict a stream, or learn from events",
-    openapi_extra=body_of(request_schema()),
-    responses=problems(409, 422, 507) | {200: {"content": {BINARY: {"schema": {"type": "string"}}}}},
+    openapi_extra=body_of(request_schema() | {"examples": [ASKED]}),
+    response_model=InferResponse,
+    responses=problems(OtherBody, BadEvent, StoreFull)
+    | {200: {"content": {BINARY: {"schema": {"type": "string", "format": "binary"}, "example": TENSORS}}}},
 )
-async def infer(request: Request, stream: str) -> Response:
+async def infer(request: Request, stream: Name) -> Response:
     """A forecast: inputs `x` [steps, inputs] where the stream has inputs, else the parameter `horizon`.
 
     It begins after the events that wait for their labels; where there are any, the parameter `pending` counts them.
@@ -228,8 +251,8 @@ def _only(inputs: Mapping[str, Input], names: list[str]) -> None:
         raise BadEvent(f"the inputs that there are here: {', '.join(names) or 'none'}", field="inputs")
 
 
-def _tensor(name: str, columns: int) -> dict[str, object]:
-    return {"name": name, "datatype": "FP64", "shape": [-1, columns]}
+def _tensor(name: str, columns: int) -> Shape:
+    return Shape(name=name, datatype="FP64", shape=[-1, columns])
 
 
 async def _config(streams: Streams, name: str) -> model.Config:

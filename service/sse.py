@@ -6,10 +6,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Request
 from fastapi.responses import StreamingResponse
+from pydantic.json_schema import SkipJsonSchema
 from starlette.types import Receive, Scope, Send
 
 from service.api import Name, compiled
 from service.errors import BadRequest
+from service.examples import WATCHED
 from service.past import Shown
 from service.streams import Streams
 
@@ -17,10 +19,32 @@ IDLE_SECONDS = 15.0
 """A comment is sent when nothing has happened for so long, so that nothing in between takes the connection for dead."""
 
 LastEventId = Annotated[
-    str | None, Header(alias="Last-Event-ID", description="Version after which to go on.", examples=["17"])
+    str | SkipJsonSchema[None],
+    Header(
+        alias="Last-Event-ID",
+        description="Version after which to go on.",
+        examples=["17"],
+        json_schema_extra={"pattern": "^[0-9]{1,18}$"},
+    ),
 ]
+DESCRIBED = {
+    "schema": {"type": "string"},
+    # What OpenAPI 3.2 has for one event of many, and readers of 3.1 pass over.
+    "itemSchema": {
+        "type": "object",
+        "properties": {
+            "id": {"type": "string", "pattern": "^[0-9]+$"},
+            "event": {"enum": ["gap", "message"]},
+            "data": {"type": "string", "contentMediaType": "application/json"},
+        },
+        "required": ["id", "data"],
+        "additionalProperties": False,
+    },
+    "example": WATCHED,
+}
+"""The stream of events, for the OpenAPI document."""
 
-router = APIRouter(prefix="/v1/streams", dependencies=[Depends(compiled)], tags=["streams"])
+router = APIRouter(prefix="/v1/streams", dependencies=[Depends(compiled)], tags=["Streams"])
 
 
 class EventStream(StreamingResponse):
@@ -39,7 +63,10 @@ class EventStream(StreamingResponse):
     summary="Watch a stream",
     response_class=EventStream,
     responses={
-        200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "One outcome an event."},
+        200: {
+            "content": {"text/event-stream": DESCRIBED},
+            "description": "One outcome an event.",
+        },
     },
 )
 async def live(stream: Name, request: Request, last_event_id: LastEventId = None) -> EventStream:

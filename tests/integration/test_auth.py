@@ -37,8 +37,9 @@ MAY: dict[tuple[str, str], frozenset[str]] = {
     ("get", "/readyz"): ALL,
     ("head", "/readyz"): ALL,
     ("get", "/docs"): ALL,
-    ("get", "/docs/oauth2-redirect"): ALL,
-    ("get", "/redoc"): ALL,
+    ("get", "/docs/swagger-ui-bundle.js"): ALL,
+    ("get", "/docs/swagger-ui.css"): ALL,
+    ("get", "/docs/favicon-32x32.png"): ALL,
     ("get", "/openapi.json"): ALL,
     ("get", "/metrics"): frozenset({"admin"}),
     ("get", "/v1/streams"): READ | {"stranger"},
@@ -207,6 +208,13 @@ async def test_other_addresses(app: FastAPI, tokens: dict[str, str], method: str
         assert (await http.request(method, HERE + path)).status_code == 401
         answer = await http.request(method, HERE + path, headers=bearer(tokens["owner"]))
         assert answer.status_code == status
+
+
+@pytest.mark.parametrize("path", ["/livez", "/docs", "/openapi.json", "/v2", "/v2/health/ready"])
+async def test_a_method_that_an_open_address_has_not_needs_no_key(app: FastAPI, path: str) -> None:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=HERE) as http:
+        for method in ("POST", "TRACE", "OPTIONS"):
+            assert (await http.request(method, path)).status_code == 405
 
 
 async def test_ways_to_send_a_key(app: FastAPI, tokens: dict[str, str]) -> None:

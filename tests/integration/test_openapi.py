@@ -1,15 +1,25 @@
 """The OpenAPI document says what the service does: every status and content type that comes is described."""
 
+import json
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from fastapi import FastAPI
+from pydantic import BaseModel
 
 import model
+import service.keys
+from service import kserve_schemas, schemas
 from service.app import create_app
+from service.errors import MethodNotAllowed, ServiceError, Unauthorized
+from service.keys import EVERYTHING
+from service.kserve_schemas import InferResponse
 from service.memory_store import MemoryStore
+from service.openapi import Described, ProtocolProblem
+from service.schemas import Outcome, Problem
 from service.settings import Settings
 
 pytestmark = pytest.mark.anyio
@@ -18,6 +28,19 @@ STREAM = "/v1/streams/{stream}"
 MODEL = "/v2/models/{stream}"
 PROBLEM = "application/problem+json"
 EVENT = '{"y":{"y":1}}'
+SCHEMAS: dict[str, type[BaseModel]] = {
+    name: one for module in (kserve_schemas, schemas) for name, one in vars(module).items() if isinstance(one, type)
+} | {"Problem": Described, "ProtocolProblem": ProtocolProblem}
+
+
+def raised(error: type[ServiceError]) -> Iterator[type[ServiceError]]:
+    """The classes of a tree that have an example of their own."""
+    yield from [error] if "shown" in vars(error) else []
+    for below in error.__subclasses__():
+        yield from raised(below)
+
+
+ERRORS = {str(error.example().problem()["type"]): error for error in raised(ServiceError)}
 OTHER_HOST = {"host": "elsewhere.example"}
 
 
@@ -60,16 +83,92 @@ def references(node: Any) -> Iterator[str]:
 def test_errors_are_problems_and_references_lead_somewhere(app: FastAPI) -> None:
     for path, method, operation in operations(app):
         errors = {int(code): said for code, said in operation["responses"].items() if int(code) >= 400}
-        assert {403, 415, 431} <= errors.keys(), (path, method)
+        assert {403, 415, 431, 500} <= errors.keys(), (path, method)
         for code, said in errors.items():
             assert said["description"], (path, method, code)
             assert said["content"][PROBLEM]["schema"] == {"$ref": "#/components/schemas/Problem"}
+            if path.startswith("/v2"):
+                schema = said["content"]["application/json"]["schema"]
+                assert schema == {"$ref": "#/components/schemas/ProtocolProblem"}
             assert len(said["content"]) == (2 if path.startswith("/v2") else 1)
     document = app.openapi()
     known = {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
     assert set(references(document)) <= known
     assert not any("ValidationError" in name for name in known)
     assert app.openapi() == document, "it is made once"
+
+
+def examples(content: dict[str, Any]) -> list[Any]:
+    """The values that one content type of a response shows."""
+    many = [one["value"] for one in content.get("examples", {}).values()]
+    return [*many, content["example"]] if "example" in content else many
+
+
+def check_answer(kind: str, content: dict[str, Any], example: Any) -> None:
+    """An example is of the schema that stands beside it; one in text, of what its lines are."""
+    if "$ref" in content["schema"]:
+        schema = SCHEMAS[content["schema"]["$ref"].rpartition("/")[2]]
+        assert kind in ("application/json", PROBLEM)
+        read = schema.model_validate_json(json.dumps(example))
+        assert not set(example) - set(read.model_dump()), "and has nothing beside it"
+        return
+    assert content["schema"]["type"] == "string"
+    assert isinstance(example, str)
+    if kind == "application/x-ndjson":
+        outcome, problem = example.splitlines()
+        Outcome.model_validate_json(outcome)
+        Problem.model_validate_json(problem)
+    elif kind == "text/event-stream":
+        [data] = [line.removeprefix("data: ") for line in example.splitlines() if line.startswith("data: ")]
+        Outcome.model_validate_json(data)
+    elif kind == "application/octet-stream":
+        InferResponse.model_validate_json(example[: example.rindex("}") + 1])
+    else:
+        assert kind == "text/plain"
+
+
+@pytest.mark.parametrize("keys", [False, True])
+def test_every_answer_has_an_example(keys: bool, tmp_path: Path) -> None:
+    keys_file = tmp_path / "keys.json"
+    if keys:
+        service.keys.create(keys_file, "read", EVERYTHING)
+    app = create_app(Settings(keys_file=keys_file if keys else None), MemoryStore())
+    seen: set[str] = set()
+    for path, method, operation in operations(app):
+        for code, said in operation["responses"].items():
+            assert "content" in said or code in ("204", "304"), (path, method, code)
+            for kind, content in said.get("content", {}).items():
+                shown = examples(content)
+                assert shown, (path, method, code, kind)
+                for example in shown:
+                    check_answer(kind, content, example)
+                    if int(code) >= 400:
+                        error = ERRORS[example["type"]]
+                        assert (example["status"], example["title"]) == (int(code), error.title())
+                        assert error.example().problem().items() <= example.items()
+                        seen.add(example["type"])
+    # No operation has a method that there is not; a key that is missing is refused only where there are keys.
+    unseen = {MethodNotAllowed} if keys else {MethodNotAllowed, Unauthorized}
+    assert ERRORS.keys() - seen == {f"urn:nobacktrack:problem:{error.slug()}" for error in unseen}
+
+
+def test_the_number_of_steps_is_bounded_as_in_the_settings(app: FastAPI) -> None:
+    forecast = app.openapi()["paths"][f"{STREAM}/forecast"]
+    [horizon] = [one["schema"] for one in forecast["get"]["parameters"] if one["name"] == "horizon"]
+    assert (horizon["minimum"], horizon["maximum"]) == (1, 50)
+    body = forecast["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert (body["properties"]["x"]["minItems"], body["properties"]["x"]["maxItems"]) == (1, 50)
+    other = create_app(Settings(max_horizon=7), MemoryStore()).openapi()["paths"][f"{STREAM}/forecast"]
+    assert other["post"]["requestBody"]["content"]["application/json"]["schema"]["properties"]["x"]["maxItems"] == 7
+    assert body["properties"]["x"]["maxItems"] == 50, "each service has a document of its own"
+
+
+def test_the_schema_of_a_problem_names_what_it_may_have(app: FastAPI) -> None:
+    schemas = app.openapi()["components"]["schemas"]
+    common = {"type", "title", "status", "detail", "field", "retry_after"}
+    assert schemas["Problem"]["properties"].keys() == common
+    assert schemas["ProtocolProblem"]["properties"].keys() == common | {"error"}
+    assert schemas["Problem"]["required"] == ["type", "title", "status", "detail"]
 
 
 ANSWERS: list[tuple[str, str, str, dict[str, Any], int]] = [
@@ -153,7 +252,10 @@ async def test_what_is_answered_is_described(
     said = app.openapi()["paths"][path][method.lower()]["responses"]
     kind = answer.headers.get("content-type", "").partition(";")[0]
     assert str(status) in said
-    assert kind in said[str(status)].get("content", {"": {}})
+    content = said[str(status)].get("content", {"": {}})
+    assert kind in content
+    if status >= 400:
+        assert answer.json()["type"] in {example["type"] for example in examples(content[kind])}
 
 
 @pytest.mark.parametrize(
@@ -178,6 +280,11 @@ async def test_every_method_of_an_address_is_named(http: httpx.AsyncClient, addr
 async def test_a_parameter_is_refused_in_words_that_are_right(http: httpx.AsyncClient) -> None:
     answer = await http.delete("/v1/streams/s/snapshots/a%20b")
     assert "^[A-Za-z0-9_-]{1,64}$" in answer.json()["detail"]
+
+
+def test_a_parameter_that_may_be_left_out_is_never_null(app: FastAPI) -> None:
+    schemas = [one["schema"] for _, _, operation in operations(app) for one in operation.get("parameters", [])]
+    assert {one["type"] for one in schemas} == {"string", "integer", "boolean"}
 
 
 @pytest.mark.parametrize("length", ["9" * 5000, "9" * 19, "-1", "1.0", "", "3"])

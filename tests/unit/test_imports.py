@@ -22,7 +22,7 @@ MODEL = (
 )
 SERVICE = (
     {"__init__"},
-    {"settings", "errors", "schemas", "log", "failure", "patience", "checkpoint"},
+    {"settings", "errors", "schemas", "kserve_schemas", "log", "failure", "patience", "checkpoint"},
     {"client_errors"},
     {"client_calls", "client_retry"},
     {"client_bulk", "client_watch", "client_exchange", "client_websocket"},
@@ -30,7 +30,7 @@ SERVICE = (
     {"kernels", "metrics", "store", "redis_errors", "wire", "parsing", "machine", "listen", "scores", "recent"}
     | {"keys", "buckets", "environment", "turns"},
     {"tensors"},
-    {"tensor_events"},
+    {"tensor_events", "examples"},
     {"memory_store", "redis_client", "embedded", "hot", "client", "csv_events", "history", "keyring"},
     {"past"},
     {"queues", "live", "lifecycle", "screen", "replay", "local", "archive", "replay_log", "redis_checkpoints"},
@@ -41,7 +41,7 @@ SERVICE = (
     {"bulk"},
     {"api"},
     {"refusals", "exchange"},
-    {"ws", "sse", "api_lifecycle", "kserve"}
+    {"ws", "sse", "api_lifecycle", "kserve", "docs"}
     | {"middleware", "browsers", "auth", "admission", "body_time", "rates", "gunzip"},
     {"protocol", "openapi", "frames", "key_commands", "options"},
     {"client_commands", "store_commands"},

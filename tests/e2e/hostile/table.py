@@ -83,7 +83,11 @@ ATTACKS: dict[str, tuple[Attack, list[int]]] = {
     "200000 brackets as a line": (ask("POST", EVENTS, b"[" * 200_000, NDJSON), [200, 413]),
     "objects in objects": (ask("POST", EVENTS, b'{"y":' * 12_000), [400]),
     # Keys and texts.
-    "a key twice, the second wrong": (ask("POST", EVENTS, b'{"y":{"y":1},"y":{"y":"1"}}'), [422]),
+    "a key twice": (ask("POST", EVENTS, b'{"y":{"y":1},"y":{"y":2}}'), [400]),
+    "a channel twice": (ask("POST", EVENTS, b'{"y":{"y":1,"\\u0079" :2}}'), [400]),
+    "a key twice in a line": (ask("POST", EVENTS, b'{"y":{"y":1},"y":{"y":2}}', NDJSON), [200, 400]),
+    "a key twice in a setting": (ask("PUT", "/v1/streams/t", b'{"targets":["y"],"targets":["z"]}'), [400]),
+    "a key twice, the second wrong": (ask("POST", EVENTS, b'{"y":{"y":1},"y":{"y":"1"}}'), [400]),
     "a channel twice, the second wrong": (ask("POST", EVENTS, b'{"y":{"y":1,"y":true}}'), [422]),
     "NUL after an event": (ask("POST", EVENTS, EVENT + b"\x00"), [400]),
     "NUL in an id": (ask("POST", EVENTS, b'{"id":"a\x00","y":{"y":1}}'), [400]),

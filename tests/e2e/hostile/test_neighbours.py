@@ -5,7 +5,6 @@ Only for `make test-hostile`, which writes tests/e2e/HOSTILE.md.
 
 import contextlib
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -24,8 +23,6 @@ from service.client import Client
 from service.local import LocalService
 from tests.e2e.hostile.full import FULL, KEYED
 from tests.e2e.hostile.results import REPORT
-
-pytestmark = pytest.mark.skipif(os.environ.get("NBT_TEST_HOSTILE") != "long", reason="make test-hostile runs these")
 
 ROUNDS = 2
 """Times that everything is measured, the three in turn."""

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
@@ -26,6 +26,7 @@ from service.keyring import Keyring
 from service.metrics import Metrics
 from service.middleware import BodyLimit, RequestMetrics
 from service.rates import Rates
+from service.scrape import scrape
 from service.settings import Settings
 from service.store import Store
 from service.stores import connect
@@ -131,10 +132,8 @@ def _add_probes(app: FastAPI, store: Store, metrics: Metrics, kernels: Kernels) 
     )
     async def readyz() -> Response:
         """200 when the kernels are compiled and the store answers, else 503."""
-        metrics.ready.set(0)
         kernels.check()
         await store.ping()
-        metrics.ready.set(1)
         return Response("ready\n", media_type="text/plain")
 
     @app.get(
@@ -145,8 +144,8 @@ def _add_probes(app: FastAPI, store: Store, metrics: Metrics, kernels: Kernels) 
         responses=_text(examples.METRICS),
     )
     async def prometheus() -> Response:
-        """Everything in `service/metrics.py`."""
-        return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
+        """Everything in `service/metrics.py`; also when the store does not answer."""
+        return Response(await scrape(metrics, store, kernels), media_type=CONTENT_TYPE_LATEST)
 
 
 def _text(example: str) -> dict[int | str, dict[str, Any]]:

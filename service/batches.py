@@ -206,7 +206,7 @@ class Batches:
             if record is None:
                 continue
             if waiting.repeats(record):
-                self._metrics.duplicates.labels(self._metrics.label(stream.name)).inc()
+                self._metrics.of(stream.name).duplicates.inc()
                 waiting.keep(record[FINGERPRINT:])
             else:
                 waiting.keep(OtherBody("an event with this id and other values was learnt before", field="id"))

@@ -119,7 +119,7 @@ class Deferral:
             given_up = entry.with_label(entry.arrival.y)
             if not await self._store.label(stream.name, entry.id, entry.record(), given_up.record()):
                 return [Entry.read(*one) for one in await self._store.deferred(stream.name)]
-            self._metrics.expired.labels(self._metrics.label(stream.name)).inc()
+            self._metrics.of(stream.name).expired.inc()
             kept.append(given_up)
         return kept
 
@@ -174,7 +174,7 @@ class Deferral:
             return entries
         if not isinstance(result, Deferred):
             return None
-        self._metrics.deferred.labels(self._metrics.label(stream.name)).inc(len(made))
+        self._metrics.of(stream.name).deferred.inc(len(made))
         return entries + made
 
     async def _predicted(

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import math
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, replace
@@ -18,7 +19,7 @@ from service.checkpoint import pack, unpack
 from service.errors import Internal, ServiceError, UnknownStream
 from service.kernels import Kernels
 from service.metrics import Metrics
-from service.recent import Recent
+from service.recent import Recent, coverage
 from service.settings import Settings
 from service.store import Head, Store, Token
 
@@ -56,6 +57,8 @@ class Known:
     """Version of the newest checkpoint."""
     unsaved_seconds: float = 0.0
     """Time spent learning since then."""
+    since: float = math.inf
+    """When the first event after it came here, on the clock `monotonic`."""
     tried: int = 0
     """Version of the newest checkpoint that the store did not take;"""
     tried_seconds: float = 0.0
@@ -80,6 +83,12 @@ class HotCopies:
         self._known: dict[str, Known] = {}
         self._saving: dict[str, asyncio.Task[None]] = {}
         self._recent: dict[str, Recent] = {}
+        metrics.checkpoint_every.set(settings.checkpoint_every)
+        metrics.unsaved.set_function(lambda: max(map(self._unsaved, self._copies), default=0))
+        metrics.unsaved_age.set_function(self._unsaved_age)
+        metrics.replay_seconds.set_function(
+            lambda: max((self._known[stream].unsaved_seconds for stream in self._copies), default=0.0)
+        )
 
     async def get(self, stream: str) -> HotCopy:
         """The hot copy, loaded if there is none; it may be behind the store. Raises UnknownStream."""
@@ -147,6 +156,8 @@ class HotCopies:
         self._drop(stream)
         self._copies[stream] = copy
         self._bytes += copy.nbytes
+        if copy.token.version > known.checkpoint:
+            known.since = min(known.since, time.monotonic())
         due = max(REPLAY_SECONDS, CHECKPOINT_SHARE * known.saving_seconds)
         events = copy.token.version - max(known.checkpoint, known.tried)
         if events >= self._settings.checkpoint_every or known.unsaved_seconds - known.tried_seconds > due:
@@ -256,6 +267,11 @@ class HotCopies:
         """Events of a hot copy since the newest checkpoint."""
         return self._copies[stream].token.version - self._known[stream].checkpoint
 
+    def _unsaved_age(self) -> float:
+        """Seconds since the first of them came, of the stream where that is longest ago."""
+        since = min((self._known[stream].since for stream in self._copies), default=math.inf)
+        return max(time.monotonic() - since, 0.0)
+
     def _drop(self, stream: str) -> None:
         copy = self._copies.pop(stream, None)
         if copy is not None:
@@ -268,6 +284,7 @@ class HotCopies:
                 self._save(stream)
             self._drop(stream)
             self._recent.pop(stream, None)
+            self._metrics.evictions.inc()
         self._show()
 
     def _show(self) -> None:
@@ -282,7 +299,7 @@ class HotCopies:
             task.add_done_callback(lambda _: self._saving.pop(stream, None))
 
     async def _write(self, stream: str, copy: HotCopy, known: Known) -> None:
-        unsaved, start = known.unsaved_seconds, time.perf_counter()
+        unsaved, start, now = known.unsaved_seconds, time.perf_counter(), time.monotonic()
         try:
             blob = await asyncio.to_thread(pack, copy.token.chain, copy.learner)
             written = await self._store.write_checkpoint(stream, copy.token, blob)
@@ -290,12 +307,14 @@ class HotCopies:
             # Nothing is lost: the log still reaches back to the checkpoint before. What was written expires, so it is
             # not written again with every commit.
             known.tried, known.tried_seconds = copy.token.version, known.unsaved_seconds
+            self._metrics.failed_checkpoints.inc()
             logger.warning("no checkpoint of stream %s at version %d: %s", stream, copy.token.version, error.detail)
             return
         finally:
             known.saving_seconds = time.perf_counter() - start
         known.checkpoint = copy.token.version
         known.unsaved_seconds -= unsaved
+        known.since = now if known.acknowledged.version > known.checkpoint else math.inf
         known.tried_seconds = 0.0
         if written:
             self._metrics.checkpoints.inc()
@@ -317,6 +336,7 @@ def config_of(head: Head) -> model.Config:
 def _replayed(learner: model.Learner, batches: list[log.Events], recent: Recent) -> model.Learner:
     learner = learner.copy()
     for events in batches:
-        recent.add(learner.observe_many(events.Y, events.X, events.times), events.Y)
+        outcomes = learner.observe_many(events.Y, events.X, events.times)
+        recent.add(outcomes, coverage(outcomes, events.Y))
     return learner
 

@@ -15,6 +15,7 @@ from service.hot import HotCopies, HotCopy
 from service.live import Live
 from service.metrics import Metrics
 from service.queues import Stream
+from service.recent import coverage
 from service.store import Commit, CommitResult, Committed, Store, Token
 from service.wire import Answers, Arrival
 
@@ -67,7 +68,7 @@ class Learning:
 
     async def commit(self, stream: Stream, learnt: Learnt) -> CommitResult:
         """Make a batch durable; once it is, the hot copy and the metrics know of it."""
-        with self._metrics.commit_seconds.time():
+        with self._metrics.commit_seconds.time(), self._metrics.failed_commits.count_exceptions():
             result = await self._store.commit(stream.name, learnt.commit)
         if isinstance(result, Committed):
             self._hot.put(stream.name, learnt.copy, learnt.seconds)
@@ -77,8 +78,9 @@ class Learning:
     def landed(self, stream: Stream, learnt: Learnt) -> None:
         """A batch is durable."""
         outcomes = learnt.answers.outcomes
-        self._metrics.learnt(stream.name, outcomes, learnt.seconds)
-        self._hot.recent(stream.name).add(outcomes, learnt.Y)
+        covered, recent = coverage(outcomes, learnt.Y), self._hot.recent(stream.name)
+        recent.add(outcomes, covered)
+        self._metrics.learnt(stream.name, outcomes, covered, learnt.seconds, recent.drifting)
         self._live.show(stream.name, learnt.copy, learnt.answers)
 
 

@@ -22,6 +22,7 @@ from service.store import (
     SnapshotResult,
     Taken,
     Token,
+    Usage,
     Waits,
 )
 
@@ -202,6 +203,10 @@ class MemoryStore:
 
     async def ping(self) -> None:
         """See `Store.ping`."""
+
+    async def usage(self) -> Usage | None:
+        """See `Store.usage`."""
+        return None
 
     async def doubts(self) -> list[str]:
         """See `Store.doubts`."""

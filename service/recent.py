@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +33,25 @@ class Summary:
     """Whether the newest losses are clearly above those before."""
 
 
+class Coverage(NamedTuple):
+    """How the 90 % intervals of T events fared."""
+
+    inside: npt.NDArray[np.int64]
+    """(T,): measurements that lay inside of theirs,"""
+    judged: npt.NDArray[np.int64]
+    """(T,): of so many for which there was one."""
+
+
+def coverage(outcomes: Outcomes, targets: npt.NDArray[np.float64]) -> Coverage:
+    """That of the outcomes of events with `targets` (T, q). Symbols have no intervals."""
+    if outcomes.lower.shape != targets.shape:
+        nothing = np.zeros(len(targets), np.int64)
+        return Coverage(nothing, nothing)
+    judged = ~np.isnan(targets) & ~np.isnan(outcomes.lower)
+    inside = judged & (outcomes.lower <= targets) & (outcomes.upper >= targets)
+    return Coverage(np.count_nonzero(inside, axis=1), np.count_nonzero(judged, axis=1))
+
+
 class Recent:
     """The newest outcomes of one stream, in a ring."""
 
@@ -40,31 +60,24 @@ class Recent:
         self._seen = 0
         self._version = 0
 
-    def add(self, outcomes: Outcomes, targets: npt.NDArray[np.float64]) -> None:
-        """Take the outcomes of events with `targets` (T, q), but for those that were taken already.
+    def add(self, outcomes: Outcomes, covered: Coverage) -> None:
+        """Take the outcomes of events, but for those that were taken already.
 
         (A log may be replayed again.)
         """
         scored = ~np.isnan(outcomes.loss) & (outcomes.version > self._version)
         self._version = max(self._version, int(outcomes.version[-1]))
-        if outcomes.lower.shape == targets.shape:
-            judged = ~np.isnan(targets) & ~np.isnan(outcomes.lower)
-            inside = judged & (outcomes.lower <= targets) & (outcomes.upper >= targets)
-            counts = (inside.sum(axis=1), judged.sum(axis=1))
-        else:  # symbols have no intervals
-            counts = (np.zeros(len(targets), int), np.zeros(len(targets), int))
-        rows = np.column_stack([outcomes.loss, outcomes.baseline_loss, *counts])[scored][-WINDOW:]
+        rows = np.column_stack([outcomes.loss, outcomes.baseline_loss, *covered])[scored][-WINDOW:]
         places = (self._seen + np.arange(len(rows))) % WINDOW
         self._rows[places] = rows
         self._seen += len(rows)
 
     def summary(self) -> Summary:
         """Means over what is there."""
-        count = min(self._seen, WINDOW)
+        rows = self._ordered()
+        count = len(rows)
         if count == 0:
             return Summary(0, None, None, None, None, drift=False)
-        start = self._seen % WINDOW if count == WINDOW else 0
-        rows = np.roll(self._rows, -start, axis=0)[:count]
         loss, baseline = float(rows[:, 0].mean()), float(rows[:, 1].mean())
         inside, judged = float(rows[:, 2].sum()), float(rows[:, 3].sum())
         return Summary(
@@ -75,6 +88,16 @@ class Recent:
             coverage=inside / judged if judged else None,
             drift=_drifted(rows[:, 0]),
         )
+
+    def drifting(self) -> bool:
+        """The `drift` of the summary."""
+        return _drifted(self._ordered()[:, 0])
+
+    def _ordered(self) -> npt.NDArray[np.float64]:
+        """(n, 4): the rows that there are, the newest last."""
+        if self._seen < WINDOW:
+            return self._rows[: self._seen]
+        return np.roll(self._rows, -(self._seen % WINDOW), axis=0)
 
 
 def _drifted(losses: npt.NDArray[np.float64]) -> bool:

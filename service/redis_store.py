@@ -20,7 +20,7 @@ without a head, which `names` does not show.
 
 from collections.abc import Sequence
 
-from service.errors import ServiceError, Unavailable
+from service.errors import Internal, ServiceError, Unavailable
 from service.redis_checkpoints import Chunks, parsed
 from service.redis_client import Lane, Script, key, place
 from service.store import (
@@ -39,6 +39,7 @@ from service.store import (
     SnapshotResult,
     Taken,
     Token,
+    Usage,
     Waits,
 )
 
@@ -310,6 +311,17 @@ class RedisStore:
     async def ping(self) -> None:
         """See `Store.ping`."""
         await self._lane.answer(self._redis.ping())
+
+    async def usage(self) -> Usage | None:
+        """See `Store.usage`."""
+        try:
+            said = await self._lane.answer(self._redis.info("memory"))
+        except Internal:  # the question is forbidden
+            await self.ping()
+            return None
+        servers = said.values() if all(isinstance(one, dict) for one in said.values()) else [said]
+        usages = [Usage(one["used_memory"], one.get("maxmemory", 0)) for one in servers]
+        return max(usages, key=lambda usage: usage.used / usage.limit if usage.limit else 0.0)
 
     async def doubts(self) -> list[str]:
         """See `Store.doubts`."""

@@ -186,7 +186,6 @@ async def _when_ready(app: FastAPI, server: uvicorn.Server, announce: Callable[[
     await app.state.kernels.ready.wait()
     while not (server.started and await _answers(app.state.store)):  # noqa: ASYNC110 - nobody tells us
         await asyncio.sleep(POLL_SECONDS)
-    app.state.metrics.ready.set(1)
     for doubt in await app.state.store.doubts():
         logger.warning(doubt)
     _settle()

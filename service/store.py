@@ -120,6 +120,15 @@ class Snapshot:
     """Seconds since the epoch."""
 
 
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Memory of a store, in bytes; of several servers, that of the fullest."""
+
+    used: int
+    limit: int
+    """0 for none."""
+
+
 CommitResult: TypeAlias = Committed | Conflict | Duplicate | Waits
 DeferResult: TypeAlias = Deferred | Conflict | Duplicate | Full
 SnapshotResult: TypeAlias = Kept | Conflict | Taken | Full
@@ -218,6 +227,9 @@ class Store(Protocol):
 
     async def ping(self) -> None:
         """Return when the store answers."""
+
+    async def usage(self) -> Usage | None:
+        """Its memory, from a store that answers; None from one that may not be asked."""
 
     async def doubts(self) -> list[str]:
         """What in the store's own settings breaks a promise of the service, a sentence each, for the log.

@@ -22,19 +22,19 @@ MODEL = (
 )
 SERVICE = (
     {"__init__"},
-    {"settings", "errors", "schemas", "kserve_schemas", "log", "failure", "patience", "checkpoint"},
+    {"settings", "errors", "schemas", "kserve_schemas", "log", "failure", "patience", "checkpoint", "recent"},
     {"client_errors"},
     {"client_calls", "client_retry"},
     {"client_bulk", "client_watch", "client_exchange", "client_websocket"},
     {"client_async"},
-    {"kernels", "metrics", "store", "redis_errors", "wire", "parsing", "machine", "listen", "scores", "recent"}
+    {"kernels", "store", "redis_errors", "wire", "parsing", "machine", "listen", "scores"}
     | {"keys", "buckets", "environment", "turns"},
-    {"tensors"},
+    {"tensors", "metrics"},
     {"tensor_events", "examples"},
     {"memory_store", "redis_client", "embedded", "hot", "client", "csv_events", "history", "keyring"},
     {"past"},
     {"queues", "live", "lifecycle", "screen", "replay", "local", "archive", "replay_log", "redis_checkpoints"},
-    {"learning", "demo", "redis_store"},
+    {"learning", "demo", "redis_store", "scrape"},
     {"deferral", "stores"},
     {"batches", "forecasts"},
     {"streams"},

@@ -9,7 +9,7 @@ PROJECT = $(PIP) install --no-deps --no-build-isolation --editable .
 COMPILE = pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate $(ARGS)
 
 .NOTPARALLEL:
-.PHONY: help run serve test test-faults test-hostile test-contract lint format bench bench-learning lock clean
+.PHONY: help run serve test test-faults test-hostile test-contract lint format dashboards bench bench-learning lock clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -42,6 +42,9 @@ lint: .venv/.dev ## Style and types
 
 format: .venv/.dev ## Mend what lint can mend by itself
 	@.venv/bin/ruff check --fix .
+
+dashboards: .venv/.dev ## Write Grafana's dashboards anew, and what docs/OPERATIONS.md says of their panels
+	@.venv/bin/python -W ignore::DeprecationWarning -m deploy.grafana.build
 
 bench: .venv/.dev ## Speed: each benchmark prints a ratio and the claim it guards
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 .venv/bin/python -m pytest --capture=no tests/bench $(ARGS)

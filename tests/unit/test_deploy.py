@@ -1,22 +1,17 @@
 """The files of deployment against the code and against each other: what would otherwise be noticed in a container."""
 
-import itertools
-import json
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from service.metrics import Metrics
 from service.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-GRAFANA = ROOT / "deploy" / "grafana"
 PROMETHEUS = ROOT / "deploy" / "prometheus" / "prometheus.yml"
 LOCKS = [ROOT / "requirements.lock", ROOT / "requirements-dev.lock"]
 
@@ -31,107 +26,7 @@ def read_yaml(path: Path) -> Node:
 
 COMPOSE = read_yaml(ROOT / "docker-compose.yml")
 SERVICES: dict[str, Node] = COMPOSE["services"]
-DASHBOARD: Node = json.loads((GRAFANA / "dashboards" / "nobacktrack.json").read_text(encoding="utf-8"))
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
-
-
-# The dashboard
-
-
-def panels(nodes: list[Node]) -> Iterator[Node]:
-    """Every panel, those inside of collapsed rows too."""
-    for node in nodes:
-        yield node
-        yield from panels(node.get("panels", []))
-
-
-PANELS = list(panels(DASHBOARD["panels"]))
-GRAPHS = [panel for panel in PANELS if panel["type"] != "row"]
-VARIABLES: list[Node] = DASHBOARD["templating"]["list"]
-
-
-def expressions() -> Iterator[str]:
-    yield from (target["expr"] for panel in GRAPHS for target in panel["targets"])
-    yield from (variable["query"]["query"] for variable in VARIABLES)
-
-
-def datasources(node: object) -> Iterator[Node]:
-    """Every `datasource` anywhere below."""
-    if isinstance(node, dict):
-        if "datasource" in node:
-            yield node["datasource"]
-        for value in node.values():
-            yield from datasources(value)
-    elif isinstance(node, list):
-        for value in node:
-            yield from datasources(value)
-
-
-def exported() -> set[str]:
-    """The names that a scrape can find. A metric with labels has no sample yet, so its suffixes come from its type."""
-    suffixes = {"counter": ["_total"], "gauge": [""], "histogram": ["_bucket", "_sum", "_count"]}
-    families = Metrics(named_streams=1).registry.collect()
-    return {family.name + suffix for family in families for suffix in suffixes[family.type]}
-
-
-def test_every_metric_of_the_dashboard_is_exported() -> None:
-    used = {name for expression in expressions() for name in re.findall(r"\bnobacktrack_\w+", expression)}
-    assert used
-    assert used <= exported()
-
-
-def test_every_metric_is_on_the_dashboard() -> None:
-    text = " ".join(expressions())
-    missing = [family.name for family in Metrics(1).registry.collect() if family.name not in text]
-    assert not missing
-
-
-def test_every_variable_is_defined_and_used() -> None:
-    builtin = {"__rate_interval", "__range"}
-    used = {name for expression in expressions() for name in re.findall(r"\$(\w+)", expression)}
-    assert used - builtin == {variable["name"] for variable in VARIABLES}
-
-
-def test_no_rate_has_a_fixed_window() -> None:
-    for expression in expressions():
-        for function, window in re.findall(r"\b(rate|increase)\([^\[]*\[([^]]*)\]", expression):
-            assert window == {"rate": "$__rate_interval", "increase": "$__range"}[function], expression
-
-
-def test_panels_have_ids_of_their_own_titles_descriptions_and_units() -> None:
-    ids = [panel["id"] for panel in PANELS]
-    assert len(ids) == len(set(ids))
-    for panel in GRAPHS:
-        assert panel["title"]
-        assert panel["description"], panel["title"]
-        defaults = panel["fieldConfig"]["defaults"]
-        assert defaults["unit"], panel["title"]
-        assert defaults["noValue"], panel["title"]
-
-
-def test_panels_do_not_overlap_and_stay_on_the_grid() -> None:
-    taken: dict[tuple[int, int], str] = {}
-    for panel in DASHBOARD["panels"]:
-        at = panel["gridPos"]
-        assert at["x"] + at["w"] <= 24, panel["title"]
-        for cell in itertools.product(range(at["x"], at["x"] + at["w"]), range(at["y"], at["y"] + at["h"])):
-            assert cell not in taken, f"{panel['title']} lies on {taken[cell]}"
-            taken[cell] = panel["title"]
-
-
-def test_the_dashboard_is_read_only_and_asks_the_provisioned_data_source() -> None:
-    (source,) = read_yaml(GRAFANA / "provisioning" / "datasources" / "prometheus.yml")["datasources"]
-    (provider,) = read_yaml(GRAFANA / "provisioning" / "dashboards" / "nobacktrack.yml")["providers"]
-    assert DASHBOARD["editable"] is False
-    assert provider["allowUiUpdates"] is False
-    assert source["editable"] is False
-    assert {reference["uid"] for reference in datasources(DASHBOARD)} == {source["uid"]}
-    assert source["jsonData"]["timeInterval"] == read_yaml(PROMETHEUS)["global"]["scrape_interval"]
-    home = Path(SERVICES["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"])
-    mounts = {target: origin for origin, target, _ in map(mount, SERVICES["grafana"]["volumes"])}
-    assert provider["options"]["path"] == str(home.parent)
-    assert (ROOT / mounts[str(home.parent)] / home.name).is_file()
-    assert SERVICES[source["url"].removeprefix("http://").removesuffix(":9090")] is SERVICES["prometheus"]
 
 
 # Compose and the image

@@ -45,7 +45,7 @@ NOW = Row("Now", [
     ),
     Panel(
         "Events", "Events learnt and made durable, per second.", "eps",
-        [(rate("nobacktrack_events_total", where=STREAMS), "")], "number", NO_SCRAPE, width=3, height=4,
+        [(rate("nobacktrack_events_total", where=STREAMS), "")], "number", width=3, height=4,
     ),
     Panel(
         "Update, 99 %", "99 in 100 events are learnt faster than this.", "s",

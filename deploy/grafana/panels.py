@@ -81,8 +81,8 @@ def increase(metric: str, where: str = CHOSEN) -> str:
 
 
 def quantile(q: float, histogram: str, by: str = "") -> str:
-    """A quantile of a histogram."""
-    return f"histogram_quantile({q}, {rate(f'{histogram}_bucket', f'le, {by}' if by else 'le')})"
+    """A quantile of a histogram. One in which nothing fell has none; Prometheus would say NaN, which is not above 0."""
+    return f"histogram_quantile({q}, {rate(f'{histogram}_bucket', f'le, {by}' if by else 'le')}) > 0"
 
 
 def quantiles(histogram: str) -> list[tuple[str, str]]:

@@ -26,7 +26,7 @@ from service.keyring import Keyring
 from service.metrics import Metrics
 from service.middleware import BodyLimit, RequestMetrics
 from service.rates import Rates
-from service.scrape import scrape
+from service.scrape import Scrape
 from service.settings import Settings
 from service.store import Store
 from service.stores import connect
@@ -136,6 +136,8 @@ def _add_probes(app: FastAPI, store: Store, metrics: Metrics, kernels: Kernels) 
         await store.ping()
         return Response("ready\n", media_type="text/plain")
 
+    scrape = Scrape(metrics, store, kernels)
+
     @app.get(
         "/metrics",
         tags=["Probes"],
@@ -145,7 +147,7 @@ def _add_probes(app: FastAPI, store: Store, metrics: Metrics, kernels: Kernels) 
     )
     async def prometheus() -> Response:
         """Everything in `service/metrics.py`; also when the store does not answer."""
-        return Response(await scrape(metrics, store, kernels), media_type=CONTENT_TYPE_LATEST)
+        return Response(await scrape.page(), media_type=CONTENT_TYPE_LATEST)
 
 
 def _text(example: str) -> dict[int | str, dict[str, Any]]:

@@ -15,8 +15,8 @@ from service.kernels import Kernels
 from service.memory_store import MemoryStore
 from service.metrics import Metrics
 from service.redis_store import RedisStore
-from service.scrape import STORE_SECONDS, scrape
-from service.store import Commit, CommitResult, Store, Token
+from service.scrape import STORE_SECONDS, Scrape
+from service.store import Commit, CommitResult, Store, Token, Usage
 from tests.integration.learners import Process, event
 
 pytestmark = pytest.mark.anyio
@@ -63,23 +63,50 @@ async def test_a_server_that_may_not_be_asked(redis: Redis, redis_url: str) -> N
 async def test_a_store_that_hangs_or_is_gone_does_not_hold_up_the_scrape(server: EmbeddedServer) -> None:
     store, metrics, kernels = RedisStore(server.url, 5), Metrics(1), Kernels()
     kernels.ready.set()
-    page = await scrape(metrics, store, kernels)
+    scrape = Scrape(metrics, store, kernels)
+    page = await scrape.page()
     assert [sample(page, f"nobacktrack_{name}") for name in ("store_up", "ready")] == [1, 1]
     assert sample(page, "nobacktrack_store_bytes") > 0
     os.kill(server.pid, signal.SIGSTOP)
     start = time.monotonic()
-    page = await scrape(metrics, store, kernels)
+    page = await scrape.page()
     took = time.monotonic() - start
     os.kill(server.pid, signal.SIGCONT)
     assert STORE_SECONDS <= took < 5
     assert [sample(page, f"nobacktrack_{name}") for name in ("store_up", "ready")] == [0, 0]
     assert math.isnan(sample(page, "nobacktrack_store_bytes"))
-    assert sample(await scrape(metrics, store, kernels), "nobacktrack_store_up") == 1
+    assert sample(await scrape.page(), "nobacktrack_store_up") == 1
     kernels.ready.clear()
-    assert sample(await scrape(metrics, store, kernels), "nobacktrack_ready") == 0
+    assert sample(await scrape.page(), "nobacktrack_ready") == 0
     await server.stop()
-    assert sample(await scrape(metrics, store, kernels), "nobacktrack_store_up") == 0
+    assert sample(await scrape.page(), "nobacktrack_store_up") == 0
     await store.close()
+
+
+class Counting(MemoryStore):
+    """Answers when it is told to, and counts the questions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.answer = 0, asyncio.Event()
+
+    async def usage(self) -> Usage | None:
+        """See `Store.usage`."""
+        self.asked += 1
+        await self.answer.wait()
+        return Usage(self.asked, 0)
+
+
+async def test_many_scrapes_ask_once_and_one_that_is_given_up_spoils_none() -> None:
+    store = Counting()
+    scrape = Scrape(Metrics(1), store, Kernels())
+    many = [asyncio.create_task(scrape.page()) for _ in range(50)]
+    await asyncio.sleep(0)
+    many.pop(0).cancel()
+    store.answer.set()
+    pages = await asyncio.gather(*many)
+    assert {sample(page, "nobacktrack_store_bytes") for page in pages} == {1}
+    assert sample(await scrape.page(), "nobacktrack_store_bytes") == 2
 
 
 class Refusing(MemoryStore):

@@ -68,7 +68,8 @@ class Learning:
 
     async def commit(self, stream: Stream, learnt: Learnt) -> CommitResult:
         """Make a batch durable; once it is, the hot copy and the metrics know of it."""
-        with self._metrics.commit_seconds.time(), self._metrics.failed_commits.count_exceptions():
+        # BaseException: one that is given up after too long is cancelled.
+        with self._metrics.commit_seconds.time(), self._metrics.failed_commits.count_exceptions(BaseException):
             result = await self._store.commit(stream.name, learnt.commit)
         if isinstance(result, Committed):
             self._hot.put(stream.name, learnt.copy, learnt.seconds)

@@ -171,8 +171,18 @@ async def test_evictions_are_counted() -> None:
     await process.streams.close()
 
 
-async def test_a_commit_that_fails_is_counted_each_time() -> None:
-    store = Refusing(takes_events=False)
+class Hanging(Refusing):
+    """Does not answer a commit in the place of refusing it."""
+
+    async def commit(self, stream: str, commit: Commit) -> CommitResult:
+        """See `Store.commit`."""
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+@pytest.mark.parametrize("kind", [Refusing, Hanging])
+async def test_a_commit_that_fails_is_counted_each_time(kind: type[Refusing]) -> None:
+    store = kind(takes_events=False)
     process = Process(store, request_deadline=0.01)
     await process.streams.create("s", {"targets": ["y"], "units": 2})
     store.refuses = True

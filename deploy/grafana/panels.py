@@ -95,6 +95,9 @@ def drawn(panel: Panel, number: int) -> Builder:
     made = _kind(panel)
     made.id(number).title(panel.title).description(panel.description).datasource(SOURCE)
     made.span(panel.width).height(panel.height).unit(panel.unit).no_value(panel.empty)
+    by_value = panel.kind != "lines"
+    colours = model.FieldColorModeId.THRESHOLDS if by_value else model.FieldColorModeId.PALETTE_CLASSIC
+    made.color_scheme(dashboard.FieldColor().mode(colours))
     for place, (expression, legend) in enumerate(panel.queries):
         query = prometheus.Dataquery().expr(expression).legend_format(legend or "__auto").datasource(SOURCE)
         query.ref_id(chr(ord("A") + place))
@@ -108,6 +111,8 @@ def drawn(panel: Panel, number: int) -> Builder:
     steps = [model.Threshold(value=None, color=panel.base), *(model.Threshold(*step) for step in panel.steps)]
     if panel.kind != "heat":
         made.thresholds(dashboard.ThresholdsConfig().mode(model.ThresholdsMode.ABSOLUTE).steps(steps))
+    if panel.kind == "number" and panel.unit == "short":
+        made.decimals(0)  # counts, which `increase` makes fractions of
     if panel.least is not None:
         made.min(panel.least)
     if panel.most is not None:

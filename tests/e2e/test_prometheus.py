@@ -61,7 +61,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         site = Site(replicas.urls[0], prometheus, {})
         prometheus.scrape(site.address)
         said = prometheus.log.read_text
-        wait_until(lambda: prometheus.ask("count_over_time(nobacktrack_ready[10s]) >= 2").values, said)
+        wait_until(lambda: prometheus.ask("count_over_time(nobacktrack_ready[3s]) >= 2").values, said)
         site.idle.update({query: prometheus.ask(query) for panel in PANELS for query in shown(panel)})
         with Client(site.url) as client:
             for name in STREAMS:

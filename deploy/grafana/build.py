@@ -46,7 +46,9 @@ def _explained(rows: tuple[Row, ...]) -> Iterator[str]:
 
 
 def inserted(handbook: str) -> str:
-    """The handbook with the panels between its two marks."""
+    """The handbook with the panels between its two marks. Raises ValueError where they are not there, once each."""
+    if handbook.count(BEGIN) != 1 or handbook.count(END) != 1:
+        raise ValueError(f"the handbook needs the marks {BEGIN} and {END}")
     before, _, rest = handbook.partition(f"{BEGIN}\n")
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}\n{explained()}{END}{after}"

@@ -8,27 +8,23 @@ import asyncio
 import contextlib
 import json
 import logging
-import math
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 
 import model
 from service import log
-from service.checkpoint import pack, unpack
-from service.errors import Internal, ServiceError, UnknownStream
+from service.checkpoint import unpack
+from service.errors import Internal, UnknownStream
 from service.kernels import Kernels
 from service.metrics import Metrics
 from service.recent import Recent, coverage
+from service.saving import Saving
 from service.settings import Settings
 from service.store import Head, Store, Token
 
 logger = logging.getLogger(__name__)
 
-REPLAY_SECONDS = 1.0
-"""A checkpoint is due when learning the events since the last one took longer than this,"""
-CHECKPOINT_SHARE = 10.0
-"""and longer than this many times what the last checkpoint took."""
 ATTEMPTS = 20
 """How often a head that keeps moving is followed before this replica gives up."""
 
@@ -47,26 +43,6 @@ class HotCopy:
     """Of the learner; the same for all learners of a stream."""
 
 
-@dataclass(slots=True)
-class Known:
-    """What this process knows of a stream, whether or not its learner is in memory."""
-
-    acknowledged: Token
-    """The newest that the store has acknowledged."""
-    checkpoint: int
-    """Version of the newest checkpoint."""
-    unsaved_seconds: float = 0.0
-    """Time spent learning since then."""
-    since: float = math.inf
-    """When the first event after it came here, on the clock `monotonic`."""
-    tried: int = 0
-    """Version of the newest checkpoint that the store did not take;"""
-    tried_seconds: float = 0.0
-    """and `unsaved_seconds` at that time: the next try waits as long as the first did."""
-    saving_seconds: float = 0.0
-    """What the last checkpoint took."""
-
-
 class HotCopies:
     """The hot copies of this process, bounded in bytes; the least recently used one goes first.
 
@@ -80,15 +56,11 @@ class HotCopies:
         self._kernels = kernels
         self._copies: OrderedDict[str, HotCopy] = OrderedDict()
         self._bytes = 0
-        self._known: dict[str, Known] = {}
-        self._saving: dict[str, asyncio.Task[None]] = {}
+        self._acknowledged: dict[str, Token] = {}
+        """The newest that the store has acknowledged of each stream, whether or not its learner is in memory."""
         self._recent: dict[str, Recent] = {}
-        metrics.checkpoint_every.set(settings.checkpoint_every)
-        metrics.unsaved.set_function(lambda: max(map(self._unsaved, self._copies), default=0))
-        metrics.unsaved_age.set_function(self._unsaved_age)
-        metrics.replay_seconds.set_function(
-            lambda: max((self._known[stream].unsaved_seconds for stream in self._copies), default=0.0)
-        )
+        self._saving = Saving(settings, store, metrics)
+        self._saving.show(self._copies)
 
     async def get(self, stream: str) -> HotCopy:
         """The hot copy, loaded if there is none; it may be behind the store. Raises UnknownStream."""
@@ -100,8 +72,7 @@ class HotCopies:
 
     def checkpoint(self, stream: str) -> int:
         """Version of the newest checkpoint that this process knows; 0 for none."""
-        known = self._known.get(stream)
-        return 0 if known is None else known.checkpoint
+        return self._saving.saved(stream)
 
     def recent(self, stream: str) -> Recent:
         """How the stream was predicted lately, as far as this process has seen it."""
@@ -114,9 +85,8 @@ class HotCopies:
     async def refresh(self, stream: str) -> HotCopy:
         """The hot copy at the head that the store has now: the newest it can start from, then the log after it."""
         for _ in range(ATTEMPTS):
-            known = self._known.get(stream)
             # Before the store is asked: its answer may be older than a commit that is acknowledged meanwhile.
-            seen = None if known is None else known.acknowledged
+            seen = self._acknowledged.get(stream)
             head = await self._store.head(stream)
             if head is None:
                 self.forget(stream)
@@ -146,39 +116,33 @@ class HotCopies:
 
         Starts a checkpoint when one is due. A copy that is older than what was acknowledged is not kept.
         """
-        known = self._known.get(stream)
-        if known is None or known.acknowledged.epoch != copy.token.epoch:
-            known = self._known[stream] = Known(copy.token, 0)
-        elif copy.token.version < known.acknowledged.version:
+        acknowledged = self._acknowledged.get(stream)
+        if acknowledged is None or acknowledged.epoch != copy.token.epoch:
+            self._saving.begin(stream, copy.token.version, saved=0)
+        elif copy.token.version < acknowledged.version:
             return
-        known.acknowledged = copy.token
-        known.unsaved_seconds += seconds
+        self._acknowledged[stream] = copy.token
         self._drop(stream)
         self._copies[stream] = copy
         self._bytes += copy.nbytes
-        if copy.token.version > known.checkpoint:
-            known.since = min(known.since, time.monotonic())
-        due = max(REPLAY_SECONDS, CHECKPOINT_SHARE * known.saving_seconds)
-        events = copy.token.version - max(known.checkpoint, known.tried)
-        if events >= self._settings.checkpoint_every or known.unsaved_seconds - known.tried_seconds > due:
-            self._save(stream)
+        self._saving.learnt(stream, copy.token, copy.learner, seconds)
         self._evict()
 
     def forget(self, stream: str) -> None:
         """Drop what is known of a stream that is gone, or may be."""
         self._drop(stream)
-        self._known.pop(stream, None)
+        self._acknowledged.pop(stream, None)
+        self._saving.forget(stream)
         self._recent.pop(stream, None)
         self._metrics.forget(stream)
         self._show()
 
     async def close(self) -> None:
         """Checkpoint what has events since its last one, so that the next start need not replay them."""
-        await asyncio.gather(*self._saving.values())  # of an earlier version, perhaps
-        for stream in self._copies:
-            if self._unsaved(stream) > 0:
-                self._save(stream)
-        await asyncio.gather(*self._saving.values())
+        await self._saving.settled()  # of an earlier version, perhaps
+        for stream, copy in self._copies.items():
+            self._save(stream, copy)
+        await self._saving.settled()
 
     async def _load(self, stream: str, head: Head) -> HotCopy:
         """The newest checkpoint that can be read, else the learner of the configuration at version 0."""
@@ -202,11 +166,12 @@ class HotCopies:
         else:
             learner = await asyncio.to_thread(model.Learner, config)
             token = Token.first(head.token.epoch)
-        known = self._known.get(stream)
-        if known is None or known.acknowledged.epoch != token.epoch:
-            self._known[stream] = Known(token, token.version)
+        acknowledged = self._acknowledged.get(stream)
+        if acknowledged is None or acknowledged.epoch != token.epoch:
+            self._acknowledged[stream] = token
+            self._saving.begin(stream, token.version, saved=token.version)
         else:
-            known.checkpoint = max(known.checkpoint, token.version)
+            self._saving.found(stream, token.version)
         return HotCopy(learner, token, learner.nbytes)
 
     async def _follow(self, stream: str, copy: HotCopy, head: Head) -> HotCopy | None:
@@ -240,8 +205,7 @@ class HotCopies:
             return copy
         start = time.perf_counter()
         learner = await asyncio.to_thread(_replayed, copy.learner, batches, self.recent(stream))
-        if (known := self._known.get(stream)) is not None:
-            known.unsaved_seconds += time.perf_counter() - start
+        self._saving.replayed(stream, time.perf_counter() - start)
         return replace(copy, learner=learner, token=head.token)
 
     def _check_rewind(self, stream: str, seen: Token, head: Head) -> None:
@@ -251,8 +215,8 @@ class HotCopies:
 
     def _went_back(self, stream: str, seen: Token, head: Head) -> None:
         """The store has lost what it acknowledged at `seen`; others may have gone on from before that."""
-        known = self._known.get(stream)
-        if known is None or known.acknowledged.epoch != seen.epoch or known.acknowledged.version < seen.version:
+        acknowledged = self._acknowledged.get(stream)
+        if acknowledged is None or acknowledged.epoch != seen.epoch or acknowledged.version < seen.version:
             return  # somebody else has noticed meanwhile
         logger.error(
             "stream %s went back behind version %d, and is at %d now: the store lost acknowledged events",
@@ -261,16 +225,8 @@ class HotCopies:
         self._metrics.rewinds.inc()
         self._drop(stream)
         self._recent.pop(stream, None)
-        self._known[stream] = Known(head.token, 0)
-
-    def _unsaved(self, stream: str) -> int:
-        """Events of a hot copy since the newest checkpoint."""
-        return self._copies[stream].token.version - self._known[stream].checkpoint
-
-    def _unsaved_age(self) -> float:
-        """Seconds since the first of them came, of the stream where that is longest ago."""
-        since = min((self._known[stream].since for stream in self._copies), default=math.inf)
-        return max(time.monotonic() - since, 0.0)
+        self._acknowledged[stream] = head.token
+        self._saving.begin(stream, head.token.version, saved=0)
 
     def _drop(self, stream: str) -> None:
         copy = self._copies.pop(stream, None)
@@ -279,9 +235,8 @@ class HotCopies:
 
     def _evict(self) -> None:
         while self._bytes > self._settings.hot_bytes and len(self._copies) > 1:
-            stream = next(iter(self._copies))
-            if self._unsaved(stream) > 0:
-                self._save(stream)
+            stream, copy = next(iter(self._copies.items()))
+            self._save(stream, copy)
             self._drop(stream)
             self._recent.pop(stream, None)
             self._metrics.evictions.inc()
@@ -291,33 +246,10 @@ class HotCopies:
         self._metrics.hot.set(len(self._copies))
         self._metrics.hot_bytes.set(self._bytes)
 
-    def _save(self, stream: str) -> None:
-        """Write a checkpoint in the background; one at a time for each stream."""
-        if stream not in self._saving:
-            task = asyncio.create_task(self._write(stream, self._copies[stream], self._known[stream]))
-            self._saving[stream] = task
-            task.add_done_callback(lambda _: self._saving.pop(stream, None))
-
-    async def _write(self, stream: str, copy: HotCopy, known: Known) -> None:
-        unsaved, start, now = known.unsaved_seconds, time.perf_counter(), time.monotonic()
-        try:
-            blob = await asyncio.to_thread(pack, copy.token.chain, copy.learner)
-            written = await self._store.write_checkpoint(stream, copy.token, blob)
-        except ServiceError as error:
-            # Nothing is lost: the log still reaches back to the checkpoint before. What was written expires, so it is
-            # not written again with every commit.
-            known.tried, known.tried_seconds = copy.token.version, known.unsaved_seconds
-            self._metrics.failed_checkpoints.inc()
-            logger.warning("no checkpoint of stream %s at version %d: %s", stream, copy.token.version, error.detail)
-            return
-        finally:
-            known.saving_seconds = time.perf_counter() - start
-        known.checkpoint = copy.token.version
-        known.unsaved_seconds -= unsaved
-        known.since = now if known.acknowledged.version > known.checkpoint else math.inf
-        known.tried_seconds = 0.0
-        if written:
-            self._metrics.checkpoints.inc()
+    def _save(self, stream: str, copy: HotCopy) -> None:
+        """Checkpoint a copy that has events without one."""
+        if self._saving.unsaved(stream) > 0:
+            self._saving.save(stream, copy.token, copy.learner)
 
 
 def _includes(copy: Token, head: Token) -> bool:

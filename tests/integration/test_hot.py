@@ -202,16 +202,16 @@ async def test_a_checkpoint_that_takes_long_is_written_less_often(
     monkeypatch: pytest.MonkeyPatch, saving: float, checkpoints: int
 ) -> None:
     """The first is due at once; the next when learning since then took longer than ten times the first."""
-    monkeypatch.setattr("service.hot.REPLAY_SECONDS", 0.0)
+    monkeypatch.setattr("service.saving.REPLAY_SECONDS", 0.0)
     service = Service(MemoryStore())
     await service.streams.create("s", CONFIG)
     await service.learn(1.0)
     hot = service.streams._hot
-    await asyncio.gather(*hot._saving.values())
+    await hot._saving.settled()
     assert service.count("checkpoints_total") == 1
-    hot._known["s"].saving_seconds = saving
+    hot._saving._progress["s"].writing_seconds = saving
     await service.learn(2.0)
-    await asyncio.gather(*hot._saving.values())
+    await hot._saving.settled()
     assert service.count("checkpoints_total") == checkpoints
 
 

@@ -31,6 +31,7 @@ SERVICE = (
     | {"keys", "buckets", "environment", "turns"},
     {"tensors", "metrics"},
     {"tensor_events", "examples"},
+    {"saving"},
     {"memory_store", "redis_client", "embedded", "hot", "client", "csv_events", "history", "keyring"},
     {"past"},
     {"queues", "live", "lifecycle", "screen", "replay", "local", "archive", "replay_log", "redis_checkpoints"},

@@ -9,6 +9,7 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import SkipJsonSchema
 
 import model
+from service import log_lines
 from service.bulk import NDJSON, Conversation, is_bulk, learnt
 from service.errors import BadConfig, BadEvent, OtherBody, OtherConfig, ServiceError, StoreFull, TooLarge
 from service.examples import BULK
@@ -214,5 +215,6 @@ async def forecast_with_inputs(stream: Name, request: Request) -> Forecast:
 def problem_response(error: ServiceError, metrics: Metrics, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """An error as a response of its own."""
     metrics.refused.labels(error.slug()).inc()
+    log_lines.add(problem=error.slug())
     retry = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
     return JSONResponse(error.problem(), error.status, {**(headers or {}), **retry}, media_type=PROBLEM)

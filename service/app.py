@@ -13,7 +13,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
-from service import api, api_lifecycle, auth, docs, examples, kserve, openapi, sse, ws
+from service import api, api_lifecycle, auth, docs, examples, kserve, log_lines, openapi, sse, ws
 from service.admission import Admission
 from service.auth import Auth
 from service.body_time import BodyTime
@@ -26,6 +26,7 @@ from service.keyring import Keyring
 from service.metrics import Metrics
 from service.middleware import BodyLimit, RequestMetrics
 from service.rates import Rates
+from service.request_log import HEADER, RequestLog
 from service.scrape import Scrape
 from service.settings import Settings
 from service.store import Store
@@ -107,6 +108,7 @@ def _add_guards(app: FastAPI, settings: Settings, metrics: Metrics, keyring: Key
         origins=settings.cors_origins,
     )
     app.add_middleware(RequestMetrics, metrics=metrics)
+    app.add_middleware(RequestLog, every=settings.access_log)
 
 
 def _add_probes(app: FastAPI, store: Store, metrics: Metrics, kernels: Kernels) -> None:
@@ -190,7 +192,9 @@ def _add_errors(app: FastAPI, metrics: Metrics) -> None:
 
     @app.exception_handler(Exception)
     async def unforeseen(_: Request, error: Exception) -> JSONResponse:
-        return respond(Internal("the request failed; see the service's log"))
+        # This is answered outside of everything that could add the header.
+        name = {HEADER: log_lines.about()[log_lines.REQUEST_ID]}
+        return respond(Internal("the request failed; see the service's log"), name)
 
 
 def _methods(request: Request) -> str:

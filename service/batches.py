@@ -9,10 +9,13 @@ it. Learning takes as long as it takes: a slow learner has a long queue, not an 
 """
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Iterable
+from contextvars import copy_context
 from dataclasses import dataclass
 
+from service import log_lines
 from service.deferral import Deferral
 from service.errors import Internal, OtherBody, ServiceError, StoreFull, Unavailable
 from service.hot import HotCopies
@@ -33,6 +36,8 @@ FIRST_BATCH = 8
 """Events of a batch while nobody knows how long one takes."""
 GRACE_SECONDS = 0.3
 """What a store that answers may take beyond the deadline of one that fails."""
+NAMED = 8
+"""Requests of a batch that a line of the log names, at most."""
 PAUSE = 0.05
 """Seconds between two attempts while the store does not answer."""
 
@@ -62,9 +67,9 @@ class Batches:
 
     def put(self, stream: Stream, waiting: Iterable[Waiting]) -> None:
         """Add to the queue, and see to it that somebody works."""
-        now = asyncio.get_running_loop().time()
+        now, origin = asyncio.get_running_loop().time(), copy_context()
         for one in waiting:
-            one.arrived, one.store_seconds = now, stream.store_seconds
+            one.arrived, one.store_seconds, one.origin = now, stream.store_seconds, origin
             stream.queue.append(one)
         if stream.queue and stream.worker is None:
             self._busy[stream.name] = stream
@@ -80,6 +85,7 @@ class Batches:
             while stream.queue:
                 batch = self._take(stream)
                 stream.working = len(batch)
+                self._name(stream, batch)
                 try:
                     await self._process(stream, batch)
                 except ServiceError as error:
@@ -92,6 +98,20 @@ class Batches:
             stream.worker, stream.working = None, 0
             if self._busy.get(stream.name) is stream:
                 del self._busy[stream.name]
+
+    def _name(self, stream: Stream, batch: list[Waiting]) -> None:
+        """Let lines of the log say what they are about, asked when there is one."""
+
+        def version() -> int | None:
+            copy = self._hot.peek(stream.name)
+            return None if copy is None else copy.token.version
+
+        def requests() -> str | None:
+            origins = (one.origin for one in batch if one.origin is not None)
+            names = dict.fromkeys(log_lines.about(origin).get(log_lines.REQUEST_ID) for origin in origins)
+            return ",".join(name for name in itertools.islice(names, NAMED) if name is not None) or None
+
+        log_lines.begin(stream=stream.name, version=version, request_id=requests)
 
     def _take(self, stream: Stream) -> list[Waiting]:
         """The next batch: bounded, without what nobody waits for, with no id twice, all late or none of it.

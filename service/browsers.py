@@ -80,8 +80,8 @@ def cross_origin(origins: Collection[str]) -> dict[str, Any]:
     return {
         "allow_origins": list(origins),
         "allow_methods": ["GET", "PUT", "POST", "DELETE"],
-        "allow_headers": ["Authorization", "Content-Type", "Last-Event-ID"],
-        "expose_headers": ["RateLimit", "RateLimit-Policy", "Retry-After", "WWW-Authenticate"],
+        "allow_headers": ["Authorization", "Content-Type", "Last-Event-ID", "X-Request-ID"],
+        "expose_headers": ["RateLimit", "RateLimit-Policy", "Retry-After", "WWW-Authenticate", "X-Request-ID"],
     }
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Iterable
+from contextvars import Context
 from dataclasses import dataclass, field
 from typing import Self, TypeAlias
 
@@ -44,6 +45,8 @@ class Waiting:
     """When it was put into the queue, by the clock of the event loop;"""
     store_seconds: float = 0.0
     """and what the stream had waited for the store until then."""
+    origin: Context | None = None
+    """Where it was put there: in the path of which request."""
 
     @property
     def id(self) -> str | None:

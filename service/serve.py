@@ -14,7 +14,7 @@ import uvicorn
 import uvloop
 from fastapi import FastAPI
 
-from service import keys
+from service import keys, log_lines
 from service.app import create_app
 from service.embedded import EmbeddedError, EmbeddedServer
 from service.errors import ServiceError
@@ -51,8 +51,7 @@ def run(
     `say` gets the line about being ready, with the address. `parent` is one end of a socket pair: the service writes
     its URL to it when it is ready, and stops when the other end is closed, as the kernel does when the parent dies.
     """
-    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    log_lines.configure(settings.log_level, settings.log_format)
     _say_who_may(settings, listener)
     if not make_room(settings.max_connections):
         logger.warning("the system allows fewer open files than NBT_MAX_CONNECTIONS takes; see `ulimit -Hn`")
@@ -160,8 +159,7 @@ def _uvicorn_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
         app,
         lifespan="on",
         log_config=None,
-        # Not its own "debug", which prints the headers of a WebSocket and with them the key.
-        log_level="info" if settings.log_level == "debug" else "warning",
+        log_level=None,  # `log_lines` has said
         http=limited(settings.max_connections, settings.body_seconds),
         timeout_keep_alive=settings.keep_alive_seconds,
         access_log=False,

@@ -98,7 +98,11 @@ class Settings(BaseSettings):
     metric_streams: Annotated[int, Field(ge=0)] = 100
     """Streams with a label of their own in the metrics; the rest share `other`."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """Least severe message that is logged."""
+    """Least severe message of the service that is logged; those of libraries from warnings on."""
+    log_format: Literal["auto", "json", "text"] = "auto"
+    """How lines of the log look: JSON objects, or text for people; `auto`: text on a terminal, else JSON."""
+    access_log: bool = False
+    """Whether every request gets a line in the log, at level info; else those that are refused, at level debug."""
 
     @field_validator("allowed_hosts", "cors_origins", mode="before")
     @classmethod

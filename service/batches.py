@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from contextvars import copy_context
 from dataclasses import dataclass
 
-from service import log_lines
+from service import log_lines, tracing
 from service.deferral import Deferral
 from service.errors import Internal, OtherBody, ServiceError, StoreFull, Unavailable
 from service.hot import HotCopies
@@ -87,7 +87,8 @@ class Batches:
                 stream.working = len(batch)
                 self._name(stream, batch)
                 try:
-                    await self._process(stream, batch)
+                    with tracing.batch(stream.name, len(batch), (one.origin for one in batch)):
+                        await self._process(stream, batch)
                 except ServiceError as error:
                     # What waits behind it needs the same store; and were it learnt, the order would have a hole.
                     refuse((*batch, *stream.queue) if isinstance(error, Unavailable) else batch, error)

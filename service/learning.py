@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 import model
-from service import log
+from service import log, tracing
 from service.hot import HotCopies, HotCopy
 from service.live import Live
 from service.metrics import Metrics
@@ -52,7 +52,8 @@ class Learning:
         """Learn events that fit the stream; nothing is durable yet. `settled`: ids of those that were deferred."""
         writer = stream.shape.writer  # while the batch learns, the stream may be created anew with another
         events = following(hot, arrivals)
-        learner, outcomes, seconds = await observed(stream, hot, events)
+        with tracing.span("learn", stream.name, len(arrivals), hot.token.version + len(arrivals)):
+            learner, outcomes, seconds = await observed(stream, hot, events)
         mean = seconds / len(arrivals)
         stream.event_seconds = mean if stream.event_seconds is None else 0.9 * stream.event_seconds + 0.1 * mean
         segment = log.encode(events, secrets.randbits(64))
@@ -68,8 +69,11 @@ class Learning:
 
     async def commit(self, stream: Stream, learnt: Learnt) -> CommitResult:
         """Make a batch durable; once it is, the hot copy and the metrics know of it."""
+        version = learnt.commit.after.version
+        span = tracing.span("commit", stream.name, version - learnt.commit.before.version, version)
         # BaseException: one that is given up after too long is cancelled.
-        with self._metrics.commit_seconds.time(), self._metrics.failed_commits.count_exceptions(BaseException):
+        failed = self._metrics.failed_commits.count_exceptions(BaseException)
+        with span, self._metrics.commit_seconds.time(), failed:
             result = await self._store.commit(stream.name, learnt.commit)
         if isinstance(result, Committed):
             self._hot.put(stream.name, learnt.copy, learnt.seconds)

@@ -73,6 +73,11 @@ def configure(level: str, style: Style) -> None:
     logging.raiseExceptions = False  # it would print the arguments of the call that failed
 
 
+def without_secrets(line: str) -> str:
+    """What looks like a key, without what makes it one."""
+    return _SECRET.sub(r"\1...", line)
+
+
 class Json(logging.Formatter):
     """A line is a JSON object, in ASCII."""
 
@@ -88,7 +93,7 @@ class Json(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = _traceback(record.exc_info[1], REQUEST_ID in about())
-        return _without_secrets(json.dumps(line, default=str))
+        return without_secrets(json.dumps(line, default=str))
 
 
 class Text(logging.Formatter):
@@ -103,7 +108,7 @@ class Text(logging.Formatter):
         lines = [line]
         if record.exc_info:
             lines += _traceback(record.exc_info[1], REQUEST_ID in about()).splitlines()
-        return _without_secrets("\n".join(_CONTROL.sub(_escaped, part) for part in lines))
+        return without_secrets("\n".join(_CONTROL.sub(_escaped, part) for part in lines))
 
 
 def _time(record: logging.LogRecord) -> datetime:
@@ -144,7 +149,3 @@ def _places(error: BaseException, seen: set[int]) -> Iterator[str]:
 
 def _escaped(found: re.Match[str]) -> str:
     return found[0].encode("unicode_escape").decode()
-
-
-def _without_secrets(line: str) -> str:
-    return _SECRET.sub(r"\1...", line)

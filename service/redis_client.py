@@ -28,6 +28,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisClusterException, RedisError
 from redis.maint_notifications import MaintNotificationsConfig
 
+from service import tracing
 from service.redis_errors import translated
 
 SENTINEL_PORT, NODE_PORT = 26379, 6379
@@ -115,6 +116,7 @@ def _connection(timeout: float) -> dict[str, Any]:
 class Script:
     """A script that the server runs, known to it by its hash."""
 
+    name: str
     text: str
     sha: str
 
@@ -122,7 +124,7 @@ class Script:
     def load(cls, name: str) -> Self:
         """The one in `<name>.lua` beside this file."""
         text = Path(__file__).with_name(f"{name}.lua").read_text(encoding="utf-8")
-        return cls(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+        return cls(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
 class Lane:
@@ -170,10 +172,11 @@ class Lane:
 
     async def run(self, script: Script, keys: list[str], *arguments: bytes | str | int) -> Any:
         """One round trip, or two when the server does not know the script (new, restarted, failed over)."""
-        try:
-            return await self.answer(self.redis.evalsha(script.sha, len(keys), *keys, *arguments))
-        except NoScriptError:  # so nothing ran
-            return await self.answer(self.redis.eval(script.text, len(keys), *keys, *arguments))
+        with tracing.script(script.name):
+            try:
+                return await self.answer(self.redis.evalsha(script.sha, len(keys), *keys, *arguments))
+            except NoScriptError:  # so nothing ran
+                return await self.answer(self.redis.eval(script.text, len(keys), *keys, *arguments))
 
     def owner(self, key: str) -> Redis:
         """A client of the one server that has `key`, for commands that must go over one connection.

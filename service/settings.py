@@ -101,6 +101,13 @@ class Settings(BaseSettings):
     """Least severe message of the service that is logged; those of libraries from warnings on."""
     log_format: Literal["auto", "json", "text"] = "auto"
     """How lines of the log look: JSON objects, or text for people; `auto`: text on a terminal, else JSON."""
+    otlp_endpoint: Annotated[
+        str | None,
+        Field(validation_alias=AliasChoices("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")),
+    ] = None
+    """Where traces are sent, as OTLP over HTTP (`service/tracing.py`); by default there are none."""
+    otel_traces_exporter: Annotated[str, Field(validation_alias="OTEL_TRACES_EXPORTER")] = "otlp"
+    """`otlp`; with anything else there are no traces."""
     access_log: bool = False
     """Whether every request gets a line in the log, at level info; else those that are refused, at level debug."""
 

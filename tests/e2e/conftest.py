@@ -14,7 +14,7 @@ def _plain_environment() -> Iterator[None]:
     """No setting of the machine that runs the tests reaches a service."""
     with pytest.MonkeyPatch.context() as patch:
         for name in os.environ:
-            if name.startswith("NBT_") or name == "REDIS_URL":
+            if name.startswith(("NBT_", "OTEL_")) or name == "REDIS_URL":
                 patch.delenv(name)
         yield
 

@@ -304,7 +304,7 @@ async def test_what_the_server_says_is_translated(
     commit = following(await created(redis_store))
     text = f'return redis.error_reply("{said}")'
     sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
-    monkeypatch.setattr(redis_store, "_commit", redis_client.Script(text, sha))
+    monkeypatch.setattr(redis_store, "_commit", redis_client.Script("commit", text, sha))
     with pytest.raises(ServiceError) as refusal:
         await redis_store.commit("s", commit)
     assert type(refusal.value) is expected

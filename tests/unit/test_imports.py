@@ -22,8 +22,9 @@ MODEL = (
 )
 SERVICE = (
     {"__init__"},
-    {"settings", "errors", "schemas", "kserve_schemas", "log", "log_lines", "failure", "patience", "checkpoint", "recent"},
-    {"client_errors"},
+    {"settings", "errors", "schemas", "kserve_schemas", "log", "log_lines", "failure", "patience", "checkpoint"}
+    | {"recent"},
+    {"client_errors", "tracing"},
     {"client_calls", "client_retry"},
     {"client_bulk", "client_watch", "client_exchange", "client_websocket"},
     {"client_async"},

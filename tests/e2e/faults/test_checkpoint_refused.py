@@ -23,7 +23,8 @@ def refused(folder: Path) -> tuple[str, int]:
 
     async def main(server: Server) -> tuple[str, int]:
         store = RedisStore(server.url, 5.0)
-        store._checkpoint = Script(REFUSAL, hashlib.sha1(REFUSAL.encode(), usedforsecurity=False).hexdigest())
+        sha = hashlib.sha1(REFUSAL.encode(), usedforsecurity=False).hexdigest()
+        store._checkpoint = Script("checkpoint", REFUSAL, sha)
         streams = Streams(Settings(checkpoint_every=EVERY), store, Metrics(1))
         await streams.create("s", CONFIG)
         for number in range(1, EVENTS + 1):

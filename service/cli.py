@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from service import client_commands, csv_events, demo, key_commands, local, store_commands
+from service import client_commands, csv_events, demo, key_commands, local, settings_command, store_commands
 from service.client import Client, ClientError
 from service.environment import settings as _settings
 from service.failure import Failure
@@ -24,7 +25,6 @@ from service.replay import replay as replay_rows
 
 app = typer.Typer(
     name="nobacktrack",
-    help="Online learning for time series.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -34,6 +34,25 @@ app.add_typer(key_commands.app, name="keys")
 
 app.add_typer(store_commands.app)
 app.add_typer(client_commands.app)
+app.add_typer(settings_command.app)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"nobacktrack {version('nobacktrack')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Online learning for time series.
+
+    Exit codes: 0, done; 1, it failed, and the last line says why; 2, the arguments are wrong; 130, interrupted.
+    """
 
 
 def main() -> None:

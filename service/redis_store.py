@@ -20,7 +20,8 @@ without a head, which `names` does not show.
 
 from collections.abc import Sequence
 
-from service.errors import Internal, ServiceError, Unavailable
+from service import redis_doubts
+from service.errors import Internal, Unavailable
 from service.redis_checkpoints import Chunks, parsed
 from service.redis_client import Lane, Script, key, place
 from service.store import (
@@ -325,24 +326,7 @@ class RedisStore:
 
     async def doubts(self) -> list[str]:
         """See `Store.doubts`."""
-        try:
-            said = await self._lane.answer(self._redis.config_get("appendonly", "appendfsync", "maxmemory-policy"))
-        except ServiceError:
-            return []  # many who rent out a Redis forbid the question
-        fsync, policy = said.get("appendfsync"), said.get("maxmemory-policy")
-        doubts: list[str] = []
-        if said.get("appendonly") == "no":
-            doubts.append("the store keeps no log on its disk: all is lost when it stops; set appendonly yes")
-        elif self._durable and fsync not in ("always", None):
-            doubts.append(
-                f"the store flushes its log to disk {fsync}: what it acknowledged last is lost when it dies; "
-                "set appendfsync always, or accept it with NBT_ACK=fast"
-            )
-        if policy not in ("noeviction", None):
-            doubts.append(
-                f"the store drops keys when it is full ({policy}), learners too; set maxmemory-policy noeviction"
-            )
-        return doubts
+        return await redis_doubts.doubts(self._lane, NAMES, self._durable)
 
     async def close(self) -> None:
         """See `Store.close`."""

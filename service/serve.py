@@ -23,7 +23,8 @@ from service.frames import Frames
 from service.listen import is_loopback, url_of
 from service.live import Live
 from service.protocol import limited, make_room
-from service.settings import Settings
+from service.settings import Settings, unknown
+from service.settings_shown import shown
 from service.store import Store
 from service.ws import Conversations
 
@@ -52,11 +53,20 @@ def run(
     its URL to it when it is ready, and stops when the other end is closed, as the kernel does when the parent dies.
     """
     log_lines.configure(settings.log_level, settings.log_format)
+    _say_how(settings)
     _say_who_may(settings, listener)
     if not make_room(settings.max_connections):
         logger.warning("the system allows fewer open files than NBT_MAX_CONNECTIONS takes; see `ulimit -Hn`")
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings, listener, say, parent))
+
+
+def _say_how(settings: Settings) -> None:
+    """Log what is set, and what only looks like a setting."""
+    given = [f"{row.name}={row.value}" for row in shown(settings) if row.source != "default"]
+    logger.info("settings other than by default: %s", " ".join(given) or "none")
+    for name in unknown():
+        logger.warning("%s is no setting of the service; see `nobacktrack settings`", name)
 
 
 def _say_who_may(settings: Settings, listener: socket.socket) -> None:
@@ -183,7 +193,11 @@ async def _until_signal(server: uvicorn.Server, listener: socket.socket) -> None
 async def _when_ready(app: FastAPI, server: uvicorn.Server, announce: Callable[[], None]) -> None:
     """Announce that the service takes events, once it does."""
     await app.state.kernels.ready.wait()
-    while not (server.started and await _answers(app.state.store)):  # noqa: ASYNC110 - nobody tells us
+    said = False
+    while not server.started or (why := await _silence(app.state.store)) is not None:
+        if server.started and not said:
+            logger.warning("waiting for the store: %s", why)
+            said = True
         await asyncio.sleep(POLL_SECONDS)
     for doubt in await app.state.store.doubts():
         logger.warning(doubt)
@@ -203,12 +217,13 @@ def _settle() -> None:
     sys.setswitchinterval(SWITCH_SECONDS)
 
 
-async def _answers(store: Store) -> bool:
+async def _silence(store: Store) -> str | None:
+    """Why the store does not answer; None when it does."""
     try:
         await store.ping()
-    except ServiceError:
-        return False
-    return True
+    except ServiceError as error:
+        return error.detail
+    return None
 
 
 def _follow(parent: socket.socket, server: uvicorn.Server) -> None:

@@ -3,6 +3,7 @@
 Each has the prefix NBT_ (NBT_PORT=9000); REDIS_URL alone has none, because every platform calls it so.
 """
 
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Literal
@@ -14,10 +15,13 @@ Positive = Annotated[int, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0)]
 
 
+PREFIX = "NBT_"
+
+
 class Settings(BaseSettings):
     """Read once, at start; frozen after that."""
 
-    model_config = SettingsConfigDict(env_prefix="NBT_", frozen=True, extra="ignore", populate_by_name=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", populate_by_name=True)
 
     host: str = "127.0.0.1"
     """Address to listen on."""
@@ -64,9 +68,9 @@ class Settings(BaseSettings):
     max_connections: Positive = 2000
     """Connections of this process; on a few more only the probes are answered (`service/admission.py`)."""
     max_websockets: Positive = 1000
-    """WebSockets among them;"""
+    """WebSockets of this process."""
     max_watchers: Positive = 1000
-    """and connections that watch a stream."""
+    """Connections of this process that watch a stream."""
     body_seconds: Seconds = 30.0
     """How long the head of a request may take, and then its body, in seconds; of NDJSON, a pause in it."""
     socket_seconds: Seconds = 30.0
@@ -76,9 +80,9 @@ class Settings(BaseSettings):
     max_snapshots: Positive = 10
     """Snapshots of one stream."""
     max_pending: Positive = 1000
-    """Events of one stream that may wait for their labels;"""
+    """Events of one stream that may wait for their labels."""
     pending_ttl: Seconds = 86_400.0
-    """and for how long, in seconds: after that they are learnt as events whose measurement is missing."""
+    """How long an event may wait for its label, in seconds; then it is learnt as one whose measurement is missing."""
     max_horizon: Positive = 1000
     """Steps of one forecast."""
     max_streams: Positive = 10_000
@@ -88,9 +92,9 @@ class Settings(BaseSettings):
     checkpoint_every: Positive = 5000
     """Events between two checkpoints of a stream."""
     outcomes_kept: Positive = 10_000
-    """Outcomes kept for each stream, so that a repeated id gets its first answer;"""
+    """Outcomes kept for each stream, so that a repeated id gets its first answer."""
     outcomes_seconds: Positive = 86_400
-    """and for how long."""
+    """How long they are kept, in seconds."""
     history: Literal["recent", "full"] = "recent"
     """Which events the store keeps: those after the older of two checkpoints, or all."""
     hot_bytes: Positive = 512 * 1024 * 1024
@@ -101,15 +105,15 @@ class Settings(BaseSettings):
     """Least severe message of the service that is logged; those of libraries from warnings on."""
     log_format: Literal["auto", "json", "text"] = "auto"
     """How lines of the log look: JSON objects, or text for people; `auto`: text on a terminal, else JSON."""
+    access_log: bool = False
+    """Whether every request gets a line in the log, at level info; else those that are refused, at level debug."""
     otlp_endpoint: Annotated[
         str | None,
         Field(validation_alias=AliasChoices("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")),
     ] = None
-    """Where traces are sent, as OTLP over HTTP (`service/tracing.py`); by default there are none."""
+    """Where traces are sent, as OTLP over HTTP (`service/tracing.py`); OTEL_EXPORTER_OTLP_ENDPOINT for all signals."""
     otel_traces_exporter: Annotated[str, Field(validation_alias="OTEL_TRACES_EXPORTER")] = "otlp"
     """`otlp`; with anything else there are no traces."""
-    access_log: bool = False
-    """Whether every request gets a line in the log, at level info; else those that are refused, at level debug."""
 
     @field_validator("allowed_hosts", "cors_origins", mode="before")
     @classmethod
@@ -123,3 +127,17 @@ class Settings(BaseSettings):
         if not all(re.fullmatch(r"https?://[^/\s*,]+", origin) for origin in origins):
             raise ValueError("an origin is a scheme and a host, https://learn.example; each has to be named")
         return origins
+
+
+def variables(field: str) -> tuple[str, ...]:
+    """The names that a setting has in the environment, the one that counts first."""
+    alias = Settings.model_fields[field].validation_alias
+    if alias is None:
+        return (f"{PREFIX}{field.upper()}",)
+    return tuple(str(name) for name in (alias.choices if isinstance(alias, AliasChoices) else [alias]))
+
+
+def unknown() -> list[str]:
+    """What looks like a setting in the environment and is none."""
+    known = {name for field in Settings.model_fields for name in variables(field)}
+    return sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)

@@ -2,6 +2,7 @@
 
 import asyncio
 import csv
+import importlib.metadata
 import itertools
 import json
 import math
@@ -53,6 +54,19 @@ def test_a_data_directory_in_use_is_one_line(command: Start, shared_service: Run
     started = command("serve", "--port", "0", "--data-dir", str(shared_service.data_dir))
     assert started.wait() == 1
     assert f"{shared_service.data_dir} is in use" in one_line(started.output)
+
+
+def test_the_version_the_settings_and_wrong_arguments(command: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NBT_PORT", "9000")
+    monkeypatch.setenv("NBT_KEY", "s3cr3t")
+    asked = [command("--version"), command("settings", "--json"), command("settings"), command("setings")]
+    assert [started.wait() for started in asked] == [0, 0, 0, 2]
+    version, as_json, table, _ = (started.output for started in asked)
+    assert version == f"nobacktrack {importlib.metadata.version('nobacktrack')}\n"
+    rows = {row["name"]: row for row in json.loads(as_json)["settings"]}
+    assert rows["NBT_PORT"] == {"name": "NBT_PORT", "value": "9000", "default": "8000", "source": "environment"}
+    assert "NBT_PORT" in table
+    assert "s3cr3t" not in as_json + table
 
 
 def test_serve_says_where_it_is_and_stops_on_a_signal(command: Start, tmp_path: Path) -> None:

@@ -96,8 +96,8 @@ def test_nothing_that_was_sent_is_in_the_log_and_every_line_is_one(
     lines = [line for line in started.output.splitlines() if not line.startswith("ready at ")]
     records: list[dict[str, Any]] = [json.loads(line) for line in lines]
     assert [record for record in records if record["level"] not in ("info", "warning")] == []
-    last = {name: value for name, value in records[-1].items() if name not in ("time", "seconds")}
-    assert last == {
+    [mine] = [record for record in records if record.get("request_id") == "mine"]
+    assert {name: value for name, value in mine.items() if name not in ("time", "seconds")} == {
         "level": "info",
         "logger": "service.request_log",
         "message": "GET /v1/streams/{stream}: 404",
@@ -111,8 +111,16 @@ def test_nothing_that_was_sent_is_in_the_log_and_every_line_is_one(
     assert sum(record.get("method") == "WEBSOCKET" for record in records) == 1
 
 
-def test_on_a_terminal_lines_are_for_people(command: Start, tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    started = command("serve", "--port", "0", "--data-dir", str(tmp_path / "file"), terminal=True)
-    assert started.wait() == 1
-    started.wait_for(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} INFO service\.serve: no keys")
+def test_on_a_terminal_lines_are_for_people_and_say_what_the_service_waits_for(
+    command: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REDIS_URL", f"redis://:{SECRET}@127.0.0.1:1")
+    monkeypatch.setenv("NBT_PROT", "9000")
+    started = command("serve", "--port", "0", terminal=True)
+    when = r"(?m)^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} "
+    started.wait_for(when + r"INFO service\.serve: settings other than by default: .*redis://\(not shown\)@127")
+    started.wait_for(when + r"WARNING service\.serve: NBT_PROT is no setting of the service")
+    started.wait_for(when + r"WARNING service\.serve: waiting for the store: The store cannot be reached")
+    assert started.send(signal.SIGTERM) == 0
+    assert SECRET not in started.output
+    assert started.output.count("waiting for the store") == 1

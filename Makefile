@@ -9,7 +9,8 @@ PROJECT = $(PIP) install --no-deps --no-build-isolation --editable .
 COMPILE = pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate $(ARGS)
 
 .NOTPARALLEL:
-.PHONY: help run serve test test-faults test-hostile test-contract lint format dashboards bench bench-learning lock clean
+.PHONY: help run serve test test-faults test-hostile test-contract lint format dashboards bench bench-learning lock \
+	docs clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -58,6 +59,9 @@ lock: ## Write the lock files anew from pyproject.toml; ARGS=--upgrade takes the
 	$$uv $(COMPILE) --group build --output-file requirements.lock pyproject.toml && \
 	$$uv $(COMPILE) --group dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml && \
 	$$uv $(COMPILE) --python-version 3.11 --output-file requirements-contract.lock --group contract
+
+docs: .venv/.run ## Write what docs/OPERATIONS.md says of the settings from service/settings.py
+	@.venv/bin/python -m tests.settings_table
 
 clean: ## Remove .venv and what the tools left; the data in .nobacktrack stays
 	@rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache

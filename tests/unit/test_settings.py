@@ -5,6 +5,7 @@ import pytest
 from service.redis_doubts import too_old
 from service.settings import Settings, unknown, variables
 from service.settings_shown import meanings, shown
+from tests.settings_table import OPERATIONS, written
 
 SECRETS = [
     ("redis://h:1/0", "redis://h:1/0"),
@@ -67,3 +68,9 @@ def test_a_redis_that_is_too_old_is_told(version: str, doubts: int) -> None:
     found = too_old({"redis_version": version})
     assert len(found) == doubts
     assert all(version in doubt for doubt in found)
+
+
+def test_the_table_of_the_documentation_is_the_one_of_the_settings() -> None:
+    text = OPERATIONS.read_text(encoding="utf-8")
+    assert written(text) == text, "make docs"
+    assert text.count("<!-- panels:begin -->\n") == text.count("<!-- panels:end -->\n") == 1

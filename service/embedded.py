@@ -107,7 +107,8 @@ class EmbeddedServer:
             await self._ready()
         except OSError as error:
             await self.stop()
-            raise EmbeddedError(f"cannot keep data in {self._data_dir}: {error.strerror}") from error
+            detail = f"cannot keep data in {self._data_dir}: {error.strerror}; choose another directory with --data-dir"
+            raise EmbeddedError(detail) from error
         except BaseException:
             await self.stop()
             raise

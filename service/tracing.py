@@ -22,7 +22,6 @@ from contextvars import Context
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from fastapi.telemetry import TelemetryConfig
 from opentelemetry import context as contexts
 from opentelemetry.trace import (
     INVALID_SPAN,
@@ -39,6 +38,7 @@ from service.log_lines import without_secrets
 from service.settings import Settings
 
 if TYPE_CHECKING:
+    from fastapi.telemetry import TelemetryConfig
     from opentelemetry.sdk.trace import TracerProvider
 
 logger = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ FLUSH_SECONDS = 3.0
 LINKS = 32
 """Requests that the span of a batch is linked with, at most."""
 UNTRACED = frozenset({"/livez", "/readyz", "/metrics"})
-NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
+NO_TELEMETRY: "TelemetryConfig" = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 """Nothing of FastAPI's, which would export the words of errors as well."""
 
 _tracer: Tracer | None = None
@@ -84,7 +84,7 @@ async def stop(provider: "TracerProvider | None") -> None:
     await asyncio.to_thread(last.join, FLUSH_SECONDS)
 
 
-def telemetry(provider: "TracerProvider | None") -> TelemetryConfig:
+def telemetry(provider: "TracerProvider | None") -> "TelemetryConfig":
     """What FastAPI is to trace."""
     if provider is None:
         return NO_TELEMETRY

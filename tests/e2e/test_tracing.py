@@ -1,5 +1,6 @@
 """The way of an event as a receiver of OTLP sees it: a real service, a real exporter, a small receiver on loopback."""
 
+import asyncio
 import importlib
 import json
 import signal
@@ -13,7 +14,8 @@ from typing import Any
 import httpx
 import pytest
 
-from service.client import Client
+from service.client import Client, connect
+from service.schemas import Event, Outcome
 from tests.e2e.processes import Command
 
 Start = Callable[..., Command]
@@ -104,10 +106,22 @@ def test_the_way_of_an_event_is_one_trace(
     assert answer.json()["version"] == 1
     refused = httpx.post(f"{url}/v1/streams/taxi/events", json={"y": {"s3cr3t": 1}}, headers={"x-request-id": "bad"})
     assert refused.status_code == 422
+
+    async def over_websocket() -> int:
+        async with connect(url, "taxi") as connection:
+            await connection.send(Event(y={"rides": 77.125}))
+            answer = await connection.receive()
+            assert isinstance(answer, Outcome)
+            return answer.version
+
+    assert asyncio.run(over_websocket()) == 2
     assert receiver.bodies == []
     assert started.send(signal.SIGTERM) == 0
 
     spans = receiver.spans()
+    assert [span["name"] for span in spans if span["name"].startswith("WS")] == []
+    assert [span["name"] for span in spans if span["attributes"].get("nobacktrack.version") == 2] == ["learn", "commit"]
+    assert [span["name"] for span in spans if not span["parent"]].count("observe") == 1, "of the WebSocket alone"
     assert b"s3cr3t" not in b"".join(receiver.bodies)
     assert {span["service"] for span in spans} == {"ours"}
     assert not any("readyz" in span["name"] for span in spans)

@@ -122,6 +122,18 @@ def test_the_settings_that_are_explained_exist() -> None:
     assert [(name, known[name].default) for name, _ in limits] == [(name, int(value)) for name, value in limits]
 
 
+@pytest.mark.parametrize("path", [*ROOT.glob("docs/*.md"), *ROOT.glob("deploy/*.md")], ids=lambda path: path.name)
+def test_links_lead_somewhere(path: Path) -> None:
+    """To a file, and to a heading of it where they name one."""
+    for target in re.findall(r"\]\((?!http)([^)]+)\)", path.read_text(encoding="utf-8")):
+        file, _, heading = target.partition("#")
+        place = path.parent / file if file else path
+        assert place.exists(), target
+        if heading:
+            headings = re.findall(r"^#+ (.*)$", place.read_text(encoding="utf-8"), re.MULTILINE)
+            assert heading in {re.sub(r"[^a-z0-9 -]", "", name.lower()).replace(" ", "-") for name in headings}, target
+
+
 def test_the_service_may_start_without_keys_because_it_is_reached_from_this_machine_only() -> None:
     assert "NBT_HOST=0.0.0.0" in DOCKERFILE
     settings = Settings.model_validate({

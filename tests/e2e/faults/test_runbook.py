@@ -16,7 +16,7 @@ SUBJECTS = (
     "The service was killed", "The store was killed", "The store hangs or is slow", "The store is full",
     "The store's disk is full, or its log was cut short", "A failover, or: the store went back",
     "A slot moves in a cluster", "A damaged checkpoint", "A damaged log", "Another format",
-    "Configurations that do not match", "The kernels' cache cannot be written",
+    "The service does not get ready", "Configurations that do not match", "The kernels' cache cannot be written",
 )  # fmt: skip
 THE_SERVERS_OWN = {
     "Can't recover from AOF write error when the AOF fsync policy is 'always'. Exiting...",

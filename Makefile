@@ -37,9 +37,11 @@ test-hostile: .venv/.dev ## Attacks at full size, beside a client that behaves, 
 test-contract: .venv/.dev .venv/.contract ## The OpenAPI document, tried by schemathesis, with keys and without
 	@.venv/bin/python -m tests.contract.run .venv/contract/bin/schemathesis $(ARGS)
 
-lint: .venv/.dev ## Style and types
+lint: .venv/.dev ## Style and types, the Dockerfile and the compose file
 	@.venv/bin/ruff check .
 	@.venv/bin/mypy
+	@.venv/bin/hadolint Dockerfile
+	@.venv/bin/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yml
 
 format: .venv/.dev ## Mend what lint can mend by itself
 	@.venv/bin/ruff check --fix .

@@ -39,7 +39,7 @@ RUN python -c "import model; model.warm_up()"
 
 EXPOSE 8000
 # Ready means: the kernels are compiled and the store answers.
-HEALTHCHECK --interval=10s --timeout=3s --start-period=120s --start-interval=1s --retries=3 \
+HEALTHCHECK --interval=5s --timeout=3s --start-period=120s --retries=3 \
     CMD ["python", "-c", "import http.client, os, sys; c = http.client.HTTPConnection('127.0.0.1', int(os.environ['NBT_PORT']), timeout=2); c.request('GET', '/readyz'); sys.exit(c.getresponse().status != 200)"]
 STOPSIGNAL SIGTERM
 CMD ["nobacktrack", "serve"]

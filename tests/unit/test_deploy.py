@@ -287,6 +287,13 @@ def test_nginx_stands_in_front_of_the_replicas() -> None:
     assert int(idle) < Settings.model_fields["keep_alive_seconds"].default
 
 
+def test_the_service_ends_slow_clients_before_nginx_does() -> None:
+    text = (NGINX / "nginx.conf").read_text(encoding="utf-8")
+    for directive, setting in (("client_body_timeout", "body_seconds"), ("send_timeout", "socket_seconds")):
+        (seconds,) = re.findall(rf"^ *{directive} (\d+)s;", text, re.MULTILINE)
+        assert int(seconds) > Settings.model_fields[setting].default
+
+
 def test_nginx_listens_where_it_is_asked() -> None:
     text = (NGINX / "nginx.conf").read_text(encoding="utf-8")
     (listen,) = re.findall(r"listen (\d+);", text)

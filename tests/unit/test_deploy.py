@@ -258,8 +258,9 @@ def test_containers_may_finish_what_they_do() -> None:
 
 def test_what_is_scraped_are_the_replicas() -> None:
     (job,) = read_yaml(PROMETHEUS)["scrape_configs"]
-    (names,) = job["dns_sd_configs"]
-    assert set(names["names"]) == REPLICAS
+    (always,), (names,) = job["static_configs"], job["dns_sd_configs"]
+    assert always["targets"] == [f"{name}:{PORT}" for name in REPLICAS & ALWAYS_THERE]
+    assert set(names["names"]) == REPLICAS - ALWAYS_THERE
     assert names["port"] == PORT
     assert [rule["replacement"] for rule in job["relabel_configs"]] == [f"$1:{PORT}"]
     assert SERVICES["service"]["ports"] == [f"127.0.0.1:{PORT}:{PORT}"]

@@ -9,8 +9,8 @@ PROJECT = $(PIP) install --no-deps --no-build-isolation --editable .
 COMPILE = pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate $(ARGS)
 
 .NOTPARALLEL:
-.PHONY: help run serve test test-faults test-hostile test-contract lint format dashboards bench bench-learning lock \
-	docs clean
+.PHONY: help run serve test test-faults test-hostile test-contract image-test lint format dashboards bench \
+	bench-learning lock docs clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -37,9 +37,14 @@ test-hostile: .venv/.dev ## Attacks at full size, beside a client that behaves, 
 test-contract: .venv/.dev .venv/.contract ## The OpenAPI document, tried by schemathesis, with keys and without
 	@.venv/bin/python -m tests.contract.run .venv/contract/bin/schemathesis $(ARGS)
 
-lint: .venv/.dev ## Style and types
+image-test: .venv/.dev ## Builds the container image without Docker (buildah, podman) and runs it as the compose file does
+	@.venv/bin/python -m pytest --capture=no tests/image $(ARGS)
+
+lint: .venv/.dev ## Style and types, the Dockerfile and the compose file
 	@.venv/bin/ruff check .
 	@.venv/bin/mypy
+	@.venv/bin/hadolint Dockerfile
+	@.venv/bin/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yml
 
 format: .venv/.dev ## Mend what lint can mend by itself
 	@.venv/bin/ruff check --fix .
@@ -64,7 +69,7 @@ docs: .venv/.run ## Write what docs/OPERATIONS.md says of the settings from serv
 	@.venv/bin/python -m tests.settings_table
 
 clean: ## Remove .venv and what the tools left; the data in .nobacktrack stays
-	@rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf .venv .hypothesis .image-test .mypy_cache .pytest_cache .ruff_cache
 	@find model service tests -name __pycache__ -prune -exec rm -rf {} +
 
 # What is installed: .run for the service, .dev for the service and the tools, .contract for schemathesis. Each is newer than the files it follows.

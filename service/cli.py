@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -20,8 +20,10 @@ from service.client import Client, ClientError
 from service.environment import settings as _settings
 from service.failure import Failure
 from service.listen import listen
+from service.machine import Machine
 from service.options import DataDir, Host, Json, Port, Url, key, print_
 from service.replay import replay as replay_rows
+from service.seasons import Seasons
 
 app = typer.Typer(
     name="nobacktrack",
@@ -95,10 +97,14 @@ def demo_(
     port: Port = None,
     data_dir: DataDir = None,
     url: Url = None,
+    source: Annotated[
+        Literal["machine", "seasons"],
+        typer.Option(help="machine: this machine's own rates; seasons: a made-up series."),
+    ] = "machine",
     interval: Annotated[float, typer.Option(min=0.01, help="Seconds between two measurements.")] = 1.0,
     log_every: Annotated[float, typer.Option(min=0.0, hidden=True)] = 10.0,
 ) -> None:
-    """Predict this machine's own load, memory, network and disk rates, live, until Ctrl-C.
+    """Predict this machine's own load, memory, network and disk rates, or a made-up series, live, until Ctrl-C.
 
     Starts a service of its own unless --url names one. The stream stays in the store: run it again and it goes on.
     """
@@ -110,12 +116,15 @@ def demo_(
             with _waiting(console, "starting the service; the first time it compiles the kernels"):
                 stack.enter_context(service)
             client = stack.enter_context(Client(service.url, key=key(), retries=0))
-            demo.run(client, console, interval=interval, log_every=log_every, check=service.check)
+            check: Callable[[], None] = service.check
         else:
             client = stack.enter_context(Client(url, key=key(), retries=0))
             with _waiting(console, f"waiting for {url}"):
                 local.wait_until_ready(client)
-            demo.run(client, console, interval=interval, log_every=log_every, check=lambda: None)
+            check = _unwatched
+        # Not before the service is ready: rates are means since the source was made.
+        fed = Machine() if source == "machine" else Seasons()
+        demo.run(client, console, fed, interval=interval, log_every=log_every, check=check)
 
 
 @app.command(epilog="Example: nobacktrack replay taxi.csv --target rides --time timestamp")
@@ -146,6 +155,10 @@ def replay(
         client.create(name, config)
         report = replay_rows(client, name, itertools.chain([first], rows), targets, progress)
     print_(as_json, report.to_dict(), report.to_table())
+
+
+def _unwatched() -> None:
+    """A service that somebody else runs: whether it still does, only its answers say."""
 
 
 @contextlib.contextmanager

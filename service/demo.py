@@ -1,10 +1,11 @@
-"""The demo: this machine's own rates through a running service, and how well they are predicted."""
+"""The demo: a source of measurements through a running service, and how well they are predicted."""
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
+from typing import Protocol
 
 from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
@@ -13,20 +14,38 @@ from rich.live import Live
 from service.client import ApiError, Client, ClientError, Unreachable
 from service.failure import Failure
 from service.history import History
-from service.machine import UNITS, Machine
 from service.schemas import Event, Outcome, StreamStatus
 from service.screen import closing, line, screen
 
-STREAM = "machine"
 PATIENCE_SECONDS = 30.0
 """How long an event is sent again to a service that does not answer."""
 LATENCY_EVERY = 5
 """Events between two looks at the service's own measure of its latency."""
 
 
+class Source(Protocol):
+    """Where measurements come from: `service.machine`, `service.seasons`."""
+
+    @property
+    def stream(self) -> str:
+        """The stream that they go to."""
+
+    @property
+    def title(self) -> str:
+        """What people see them called."""
+
+    @property
+    def units(self) -> Mapping[str, str]:
+        """The targets, and the unit of each."""
+
+    def sample(self) -> dict[str, float | None]:
+        """A measurement, now: a value for each target, None where there is none."""
+
+
 def run(
     client: Client,
     console: Console,
+    source: Source,
     *,
     interval: float,
     log_every: float,
@@ -37,24 +56,26 @@ def run(
     A measurement every `interval` seconds; without a terminal, a line every `log_every` seconds. `check`
     raises Failure when a service that does not answer is not worth waiting for. Raises Failure or ClientError.
     """
-    history = History()
+    history = History(source.units)
     show = _on_screen if console.file.isatty() else _in_lines
     with contextlib.suppress(KeyboardInterrupt):
-        show(console, history, feed(client, history, interval=interval, check=check), client.url, log_every)
+        fed = feed(client, history, source, interval=interval, check=check)
+        show(console, history, fed, f"{source.title}, at {client.url}", log_every)
     _say(console, closing(history))
 
 
-def feed(client: Client, history: History, *, interval: float, check: Callable[[], None]) -> Iterator[None]:
+def feed(
+    client: Client, history: History, source: Source, *, interval: float, check: Callable[[], None]
+) -> Iterator[None]:
     """Send a measurement every `interval` seconds, for ever; yields when `history` has its outcome."""
-    history.version = _ensure_stream(client).version
-    machine = Machine()
+    history.version = _ensure_stream(client, source).version
     while True:
         # Not a fixed grid of times, so that a machine that was asleep has nothing to catch up with.
         time.sleep(interval)
         at = datetime.now(UTC)
-        event = Event(id=at.isoformat(), time=at, y={**machine.sample()})
+        event = Event(id=at.isoformat(), time=at, y={**source.sample()})
         sent = time.monotonic()
-        outcome = _send(client, event, check)
+        outcome = _send(client, source.stream, event, check)
         history.add(event, outcome, time.monotonic() - sent)
         if history.events % LATENCY_EVERY == 1:
             history.update_seconds = mean_update_seconds(client)
@@ -72,14 +93,14 @@ def mean_update_seconds(client: Client) -> float | None:
     return samples["nobacktrack_update_seconds_sum"] / count if count else None
 
 
-def _on_screen(console: Console, history: History, events: Iterator[None], place: str, log_every: float) -> None:
-    with Live(screen(history, place), console=console, auto_refresh=False) as live:
+def _on_screen(console: Console, history: History, events: Iterator[None], subject: str, log_every: float) -> None:
+    with Live(screen(history, subject), console=console, auto_refresh=False) as live:
         for _ in events:
-            live.update(screen(history, place), refresh=True)
+            live.update(screen(history, subject), refresh=True)
 
 
-def _in_lines(console: Console, history: History, events: Iterator[None], place: str, log_every: float) -> None:
-    _say(console, f"feeding this machine's rates to {place}")
+def _in_lines(console: Console, history: History, events: Iterator[None], subject: str, log_every: float) -> None:
+    _say(console, f"feeding {subject}")
     due = time.monotonic() + log_every
     for _ in events:
         if time.monotonic() >= due:
@@ -92,25 +113,27 @@ def _say(console: Console, text: str) -> None:
     console.print(text, soft_wrap=True, markup=False, highlight=False)
 
 
-def _ensure_stream(client: Client) -> StreamStatus:
+def _ensure_stream(client: Client, source: Source) -> StreamStatus:
     """The stream of an earlier run, whatever else its configuration says, or a new one."""
     try:
-        status = client.status(STREAM)
+        status = client.status(source.stream)
     except ApiError as error:
         if error.status != HTTPStatus.NOT_FOUND:
             raise
-        status = client.create(STREAM, targets=list(UNITS))
-    if status.config.get("targets") != list(UNITS):
-        raise Failure(f"the stream {STREAM} at {client.url} has other targets: remove it, or use another --data-dir")
+        status = client.create(source.stream, targets=list(source.units))
+    if status.config.get("targets") != list(source.units):
+        raise Failure(
+            f"the stream {source.stream} at {client.url} has other targets: remove it, or use another --data-dir"
+        )
     return status
 
 
-def _send(client: Client, event: Event, check: Callable[[], None]) -> Outcome:
+def _send(client: Client, stream: str, event: Event, check: Callable[[], None]) -> Outcome:
     """The outcome of an event. It carries an id, so sending it again after an unknown result cannot teach it twice."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
-            return client.observe(STREAM, event.values, time=event.time, id=event.id)
+            return client.observe(stream, event.values, time=event.time, id=event.id)
         except (Unreachable, ApiError) as error:
             passing = isinstance(error, Unreachable) or error.status == HTTPStatus.SERVICE_UNAVAILABLE
             if not passing or time.monotonic() > deadline:

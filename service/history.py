@@ -4,9 +4,9 @@ import math
 import statistics
 import time
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from service.machine import UNITS
 from service.schemas import Event, Outcome, number
 from service.scores import Scores
 
@@ -41,16 +41,18 @@ class Losses:
 class History:
     """One run of the demo, in bounded memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, units: Mapping[str, str]) -> None:
+        """`units`: the targets, and the unit of each."""
+        self.units = units
         self.started = time.monotonic()
         self.version = 0
         """Events that the stream has learnt, in all runs."""
         self.events = 0
         self.event: Event | None = None
         self.outcome: Outcome | None = None
-        self.actual: dict[str, deque[float | None]] = {name: deque(maxlen=SHOWN) for name in UNITS}
-        self.predicted: dict[str, deque[float | None]] = {name: deque(maxlen=SHOWN) for name in UNITS}
-        self.scores = Scores(UNITS)
+        self.actual: dict[str, deque[float | None]] = {name: deque(maxlen=SHOWN) for name in units}
+        self.predicted: dict[str, deque[float | None]] = {name: deque(maxlen=SHOWN) for name in units}
+        self.scores = Scores(units)
         """Errors of each target in its own unit, over this run."""
         self.update_seconds: float | None = None
         """Mean time that the service needs to learn an event, by its own measure."""
@@ -66,7 +68,7 @@ class History:
         self.event, self.outcome, self.version = event, outcome, outcome.version
         self.scores.add(event, outcome)
         self._round_trips.append(round_trip)
-        for name in UNITS:
+        for name in self.units:
             self.actual[name].append(number(event.values.get(name)))
             self.predicted[name].append(number(outcome.prediction.get(name)))
         if outcome.loss is not None and outcome.baseline_loss is not None:

@@ -22,6 +22,10 @@ _LOOPBACK = {"lo", "lo0"}
 class Machine:
     """Measures the rates since the measurement before."""
 
+    stream = "machine"
+    title = "this machine"
+    units = UNITS
+
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         """`clock` gives seconds."""
         self._clock = clock

@@ -8,17 +8,16 @@ from rich.table import Table
 from rich.text import Text
 
 from service.history import RECENT, SHOWN, History
-from service.machine import UNITS
 from service.schemas import number
 
 BARS = "▁▂▃▄▅▆▇█"
 
 
-def screen(history: History, place: str) -> RenderableType:
-    """Everything about the run so far; `place` says where the service is."""
+def screen(history: History, subject: str) -> RenderableType:
+    """Everything about the run so far; `subject` says what is fed, and where to."""
     elapsed = time.strftime("%H:%M:%S", time.gmtime(history.elapsed))
     return Group(
-        Text(f"this machine, at {place} · version {history.version} · {elapsed} · Ctrl-C stops", style="bold"),
+        Text(f"{subject} · version {history.version} · {elapsed} · Ctrl-C stops", style="bold"),
         _targets(history),
         Text(),
         _recent(history),
@@ -56,7 +55,7 @@ def sparkline(values: Iterable[float | None], low: float, high: float) -> str:
 def _targets(history: History) -> Table:
     table = _table("target", "actual", "predicted", "error", "next", "ratio")
     event, outcome = history.event, history.outcome
-    for name, unit in UNITS.items():
+    for name, unit in history.units.items():
         actual = None if event is None else number(event.values.get(name))
         predicted = None if outcome is None else number(outcome.prediction.get(name))
         following = None if outcome is None or outcome.next is None else number(outcome.next.get(name))
@@ -75,7 +74,7 @@ def _recent(history: History) -> Table:
     table = _table("")
     table.add_column("actual, recently", style="cyan", min_width=SHOWN)
     table.add_column("predicted, recently", style="magenta", min_width=SHOWN)
-    for name in UNITS:
+    for name in history.units:
         # One scale for both sparklines, or they could not be compared.
         seen = [value for value in history.actual[name] if value is not None] or [0.0]
         table.add_row(

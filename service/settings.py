@@ -21,7 +21,11 @@ PREFIX = "NBT_"
 class Settings(BaseSettings):
     """Read once, at start; frozen after that."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", populate_by_name=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="ignore", populate_by_name=True,
+        # A compose file cannot leave a variable out, only leave it empty.
+        env_ignore_empty=True,
+    )
 
     host: str = "127.0.0.1"
     """Address to listen on."""

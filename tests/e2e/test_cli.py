@@ -109,6 +109,20 @@ def test_the_demo_at_a_terminal(
     assert "stopped at version" in started.output
 
 
+def test_the_demo_feeds_another_service_with_a_made_up_series(command: Start, shared_service: RunningService) -> None:
+    options = ("--source", "seasons", "--interval", "0.05", "--log-every", "0.2")
+    started = command("demo", "--url", shared_service.url, *options)
+    started.wait_for(f"feeding a made-up series, at {shared_service.url}")
+    started.wait_for(r"version \d+: loss [\d.]+, persistence [\d.]+")
+    assert started.send(signal.SIGTERM) == 0
+    version = int(started.wait_for(r"stopped at version (\d+)").group(1))
+    with Client(shared_service.url) as client:
+        status = client.status("seasons")
+    # One may have been learnt whose answer the signal cut off.
+    assert version <= status.version <= version + 1
+    assert status.config["targets"] == ["visits", "latency"]
+
+
 @pytest.fixture
 def waves(tmp_path: Path) -> Path:
     """A file of two series, one of them with gaps."""

@@ -12,7 +12,7 @@ from service.client import ApiError, Client, Unreachable
 from service.demo import PATIENCE_SECONDS, feed, mean_update_seconds
 from service.failure import Failure
 from service.history import History
-from service.machine import UNITS
+from service.machine import UNITS, Machine
 from tests.unit.faces_of_the_client import stream_status
 
 
@@ -69,9 +69,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def run(service: Service, events: int, check: Callable[[], None] = lambda: None) -> History:
-    history = History()
+    history = History(UNITS)
     with Client("http://service", retries=0, transport=httpx.MockTransport(service)) as client:
-        fed = feed(client, history, interval=1.0, check=check)
+        fed = feed(client, history, Machine(), interval=1.0, check=check)
         assert len(list(islice(fed, events))) == events
     return history
 

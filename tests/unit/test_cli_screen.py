@@ -24,7 +24,7 @@ def event(value: float | None = 41.5) -> Event:
 
 
 def test_losses_are_means_and_their_ratio_is_of_the_roots() -> None:
-    history = History()
+    history = History(UNITS)
     history.add(event(), outcome(7, None, None), 0.001)
     assert history.losses == Losses()
     history.add(event(), outcome(8, 0.5, 2.0), 0.003)
@@ -35,7 +35,7 @@ def test_losses_are_means_and_their_ratio_is_of_the_roots() -> None:
 
 
 def test_recent_losses_forget_and_nothing_grows() -> None:
-    history = History()
+    history = History(UNITS)
     history.add(event(), outcome(1, 1e9, 1.0), 0.001)
     for n in range(RECENT):
         history.add(event(), outcome(n + 2, 1.0, 4.0), 0.001)
@@ -45,13 +45,13 @@ def test_recent_losses_forget_and_nothing_grows() -> None:
 
 
 def test_persistence_that_is_never_wrong_gives_no_ratio() -> None:
-    history = History()
+    history = History(UNITS)
     history.add(event(), outcome(1, 0.0, 0.0), 0.001)
     assert history.losses.ratio is None
 
 
 def test_a_line_says_it_all() -> None:
-    history = History()
+    history = History(UNITS)
     assert line(history) == "version 0: loss -, persistence -, ratio of roots -, update -, round trip -"
     history.add(event(), outcome(17, 0.5, 2.0), 0.0015)
     history.update_seconds = 0.0002
@@ -64,7 +64,7 @@ def test_a_line_says_it_all() -> None:
 @pytest.mark.parametrize("value", [41.5, None])
 def test_the_screen_shows_every_target(value: float | None) -> None:
     console = Console(width=140, record=True, file=io.StringIO())
-    history = History()
+    history = History(UNITS)
     console.print(screen(history, "here"))
     history.add(event(value), outcome(17, 0.5, 2.0), 0.0015)
     console.print(screen(history, "here"))
@@ -76,7 +76,7 @@ def test_the_screen_shows_every_target(value: float | None) -> None:
 
 def test_a_small_terminal_is_large_enough() -> None:
     console = Console(width=80, height=24, record=True, file=io.StringIO())
-    history = History()
+    history = History(UNITS)
     for n in range(40):
         history.add(event(float(n)), outcome(n, 0.5, 2.0), 0.0015)
     console.print(screen(history, "http://127.0.0.1:8000"))

@@ -29,7 +29,7 @@ SERVICE = (
     {"client_bulk", "client_watch", "client_exchange", "client_websocket"},
     {"client_async"},
     {"kernels", "store", "redis_errors", "wire", "parsing", "machine", "listen", "scores"}
-    | {"keys", "buckets", "environment", "turns"},
+    | {"keys", "buckets", "environment", "seasons", "turns"},
     {"tensors", "metrics"},
     {"tensor_events", "examples"},
     {"saving"},

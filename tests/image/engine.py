@@ -22,11 +22,14 @@ TOOLS = ("buildah", "podman", "runc", "debootstrap")
 IMAGE = "localhost/nobacktrack:image-test"
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 """Whom this machine trusts, the build trusts."""
+# Not mounted on itself, which would outlast the containers and keep `make clean` from removing it.
 STORAGE = """\
 [storage]
 driver = "{driver}"
 graphroot = "{place}/graph"
 runroot = "{place}/run"
+[storage.options.overlay]
+skip_mount_home = "true"
 """
 # Without systemd, and inside of another container, as well.
 ENGINE = """\

@@ -28,7 +28,7 @@ SERVICE = (
     {"client_bulk", "client_watch", "client_exchange", "client_websocket"},
     {"client_async"},
     {"kernels", "store", "redis_errors", "wire", "parsing", "machine", "listen", "scores"}
-    | {"keys", "buckets", "environment", "turns"},
+    | {"assets", "keys", "buckets", "environment", "turns"},
     {"tensors", "metrics"},
     {"tensor_events", "examples"},
     {"saving"},
@@ -42,7 +42,7 @@ SERVICE = (
     {"bulk"},
     {"api"},
     {"refusals", "exchange"},
-    {"ws", "sse", "api_lifecycle", "kserve", "docs"}
+    {"ws", "sse", "api_lifecycle", "kserve", "docs", "page"}
     | {"middleware", "browsers", "auth", "admission", "body_time", "rates", "gunzip"},
     {"protocol", "openapi", "frames", "key_commands", "options"},
     {"client_commands", "store_commands"},

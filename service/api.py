@@ -43,7 +43,9 @@ Known = Annotated[
     Header(alias="If-None-Match", description="Digest that is known already, in quotes."),
 ]
 Id = Annotated[EventId, Path(description="Id of the event.")]
-Contains = Annotated[str | None, Query(max_length=64, description="Only streams whose name has this in it.")]
+Contains = Annotated[
+    str | SkipJsonSchema[None], Query(max_length=64, description="Only streams whose name has this in it.")
+]
 Detail = Annotated[bool, Query(description="Version and targets of each stream as well.")]
 
 

@@ -53,7 +53,7 @@ export function symbolFigure(columns, { seen, anomalies, colours }) {
     {
       ...line(columns.x, columns.predicted, "probability of the symbol seen", colours.accent, 1),
       mode: "lines+markers", marker: { color: colours.accent, size: 4 },
-      text: seen, hovertemplate: "%{text}: %{y:.3f}<extra></extra>",
+      text: seen.map(literal), hovertemplate: "%{text}: %{y:.3f}<extra></extra>",
     },
     {
       type: "scatter", mode: "markers", x: odd.x, y: odd.predicted, name: "anomaly", hoverinfo: "skip",
@@ -87,6 +87,9 @@ function keep(columns, test) {
   const of = (name) => places.map((i) => columns[name][i]);
   return Object.fromEntries(["x", "actual", "predicted", "lower", "upper", "anomaly"].map((n) => [n, of(n)]));
 }
+
+/** As plotly shows it letter by letter: it would read a few tags. */
+const literal = (text) => text?.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
 
 const short = (name) => (name.length > 28 ? `${name.slice(0, 27)}…` : name);
 

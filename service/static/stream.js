@@ -3,7 +3,7 @@
 import { getJson, sendJson, streamPath } from "./api.js";
 import { lossFigure, palette, seriesFigure, symbolFigure } from "./charts.js";
 import { css, element, say, show } from "./dom.js";
-import { draw, erase } from "./draw.js";
+import { draw, erase, plotly } from "./draw.js";
 import { count, duration, moment, percent, rate, score, value } from "./format.js";
 import { Pace, stateOf } from "./pace.js";
 import { ANOMALY, CAPACITY, MEAN_OF, Series } from "./series.js";
@@ -57,6 +57,7 @@ class StreamView {
 
   start() {
     const { parts, signal } = this;
+    plotly().catch(() => {}); // asked for again when it is needed, and then said what is wrong
     for (const part of [parts.target, parts.span]) part.addEventListener("change", () => this.draw());
     parts.horizon.addEventListener("change", () => {
       this.#asked = -Infinity;

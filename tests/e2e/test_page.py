@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 import httpx
 import pytest
@@ -31,6 +32,7 @@ CAPACITY = 2000
 START = datetime(2026, 1, 1, tzinfo=UTC)
 WIDE: ViewportSize = {"width": 1280, "height": 900}
 NARROW: ViewportSize = {"width": 390, "height": 844}
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 PAPER = "getComputedStyle(document.body).backgroundColor"
 
 
@@ -211,7 +213,7 @@ def test_light_and_dark_wide_and_narrow_fit(browser: Browser, service: RunningSe
             page.evaluate("view => { location.hash = `#/${view}`; }", view)
             expect(page.locator(".streams tbody tr, [data-link=live]").first).to_be_visible()
             paper = set()
-            for size, scheme in itertools.product((WIDE, NARROW), ("light", "dark")):
+            for size, scheme in itertools.product((WIDE, NARROW), SCHEMES):
                 page.set_viewport_size(size)
                 page.emulate_media(color_scheme=scheme)
                 if view == "streams/kiln":

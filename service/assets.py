@@ -48,8 +48,8 @@ def plotly() -> Path:
 
 @cache
 def names() -> frozenset[str]:
-    """Every file there is."""
-    return frozenset({PLOTLY, *(path.name for path in FOLDER.iterdir())})
+    """Every file of the page."""
+    return frozenset({PLOTLY, *(path.name for path in FOLDER.iterdir() if path.is_file())})
 
 
 @cache

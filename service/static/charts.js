@@ -13,14 +13,15 @@ export const palette = (css) =>
 /** Actual values, what was predicted of them with its interval, anomalies, and the forecast. */
 export function seriesFigure(columns, { name, anomalies, ahead = null, colours }) {
   const { x, actual, predicted } = columns;
+  const width = x.length > 1_500 ? 1 : 1.5;
   const sure = keep(columns, (i) => columns.lower[i] !== null && columns.upper[i] !== null);
   const odd = keep(columns, (i) => columns.anomaly[i] !== null && columns.anomaly[i] > anomalies && actual[i] !== null);
   const edge = { type: "scatter", mode: "lines", line: { width: 0 }, hoverinfo: "skip" };
   const data = [
     { ...edge, x: sure.x, y: sure.lower, showlegend: false },
     { ...edge, x: sure.x, y: sure.upper, fill: "tonexty", fillcolor: colours.band, name: "90 % interval" },
-    line(x, predicted, "predicted", colours.accent, 1.5),
-    line(x, actual, "actual", colours.ink, 1.5),
+    line(x, predicted, "predicted", colours.accent, width),
+    line(x, actual, "actual", colours.ink, width),
     {
       type: "scatter", mode: "markers", x: odd.x, y: odd.actual, name: "anomaly",
       marker: { color: colours.alarm, size: 9, symbol: "circle-open", line: { width: 2 } },
@@ -107,7 +108,9 @@ function layout(timed, unit, colours, more) {
     font: { family: FONT, size: 12, color: colours.muted },
     hovermode: "x unified",
     hoverlabel: { bgcolor: colours.surface, bordercolor: colours.line, font: { color: colours.ink, size: 12 } },
-    legend: { orientation: "h", x: 0, xanchor: "left", y: 1.02, yanchor: "bottom", traceorder: "normal", font: { size: 12 } },
+    legend: {
+      orientation: "h", x: 0, xanchor: "left", y: 1.02, yanchor: "bottom", traceorder: "normal", font: { size: 12 },
+    },
     uirevision: `${timed} ${unit}`,
     dragmode: matchMedia("(pointer: coarse)").matches ? false : "zoom",
     xaxis: {

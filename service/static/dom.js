@@ -1,9 +1,13 @@
 // The document: parts by name, text as text.
 
-/** A copy of a template's content in `root`, and its parts by their `data-part`. */
+/** What is below `root`, by its `data-part`. */
+export const parts = (root) =>
+  Object.fromEntries([...root.querySelectorAll("[data-part]")].map((part) => [part.dataset.part, part]));
+
+/** A copy of a template's content in `root`, and its parts. */
 export function show(root, template) {
   root.replaceChildren(document.getElementById(template).content.cloneNode(true));
-  return Object.fromEntries([...root.querySelectorAll("[data-part]")].map((part) => [part.dataset.part, part]));
+  return parts(root);
 }
 
 /** A new element; what it contains is text or other elements, never markup. */

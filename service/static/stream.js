@@ -186,7 +186,8 @@ class StreamView {
     const zoom = matchMedia("(pointer: coarse)").matches ? "" : " Drag to zoom, double-click to go back.";
     const inputs = this.#config.inputs?.length && ahead ? " The forecast does not know the inputs to come." : "";
     say(parts["series-note"],
-      `The last ${count(columns.x.length)} events${ahead ? "; beyond the dashed line, the forecast" : ""}.${zoom}${inputs}`);
+      `The last ${count(columns.x.length)} events${ahead ? "; beyond the dashed line, the forecast" : ""}.` +
+      `${zoom}${inputs}`);
     parts.series.setAttribute("aria-label",
       `${target}: newest actual value ${value(columns.actual.at(-1))}, predicted ${value(columns.predicted.at(-1))}`);
   }

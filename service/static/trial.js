@@ -13,7 +13,7 @@ function example(config, series) {
   return series.timed ? { time: new Date(series.ahead(1)[0]).toISOString(), ...event } : event;
 }
 
-/** Let the form of a view send events; the function that comes back suggests one, unless somebody has written another. */
+/** Let the form of a view send events; what comes back suggests one, unless somebody has written another. */
 export function trial(stream, parts, signal, series) {
   let config = null;
   let suggested = "";

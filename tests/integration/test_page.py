@@ -43,7 +43,7 @@ async def test_every_file_that_the_page_names_is_there_and_loads_nothing_from_el
         assert file.headers["cache-control"] == "no-cache"
         imports = {f"static/{module}" for module in re.findall(r'^import .*from "\./(.+)";$', file.text, re.MULTILINE)}
         named |= {module for module in imports if module.removeprefix("static/") not in found}
-    live = {path.name for path in assets.FOLDER.iterdir()} - {"index.html"}
+    live = assets.names() - {"index.html", assets.PLOTLY}
     assert found - {assets.PLOTLY} == live
     ours = "".join(assets.text(name) for name in live | {"index.html"})
     assert not re.findall(r"(?<!xmlns=\")https?://", ours)

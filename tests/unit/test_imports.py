@@ -35,7 +35,7 @@ SERVICE = (
     {"memory_store", "redis_client", "embedded", "hot", "client", "csv_events", "history", "keyring"},
     {"past"},
     {"queues", "live", "lifecycle", "screen", "replay", "local", "archive", "replay_log", "redis_checkpoints"},
-    {"learning", "demo", "redis_store", "scrape"},
+    {"learning", "demo", "report", "redis_store", "scrape"},
     {"deferral", "stores"},
     {"batches", "forecasts"},
     {"streams"},

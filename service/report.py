@@ -77,7 +77,7 @@ def page(report: Report, recording: Recording, config: Mapping[str, Any]) -> str
     if count > 2 * NEWEST:
         views.append(_view(f"the newest {NEWEST:,}", recording, events, count - NEWEST))
     data = report.to_dict() | {
-        "timed": bool(np.isfinite(events["time"]).all()),
+        "timed": _timed(events),
         "anomaly": ANOMALY,
         "config": dict(config),
         "views": views,
@@ -92,11 +92,15 @@ def page(report: Report, recording: Recording, config: Mapping[str, Any]) -> str
     return re.sub(r"\{\{ (\w+) \}\}", lambda place: filled[place[1]], assets.text("report/report.html"))
 
 
+def _timed(events: Mapping[str, Float64]) -> bool:
+    """Whether every event says when it was, and time does not go back, so that it can be the axis."""
+    return bool((np.diff(events["time"], prepend=-np.inf) >= 0.0).all())
+
+
 def _view(name: str, recording: Recording, events: dict[str, Float64], start: int) -> dict[str, Any]:
     """What is drawn of the events from the place `start` on."""
     count = len(events["version"]) - start
-    timed = np.isfinite(events["time"]).all()
-    x = np.round(events["time"] * 1000.0) if timed else events["version"]
+    x = np.round(events["time"] * 1000.0) if _timed(events) else events["version"]
     most = max(100, min(POINTS, ALL_POINTS // len(recording.targets)))
     mean_of = max(MEAN_OF, count // MEANS)
     # Means begin where the view does, but look back.

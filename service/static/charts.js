@@ -20,7 +20,11 @@ export function seriesFigure(columns, { name, anomalies, ahead = null, colours }
   const data = [
     { ...edge, x: sure.x, y: sure.lower, showlegend: false },
     { ...edge, x: sure.x, y: sure.upper, fill: "tonexty", fillcolor: colours.band, name: "90 % interval" },
-    line(x, predicted, "predicted", colours.accent, width),
+    {
+      ...line(x, predicted, "predicted", colours.accent, width),
+      text: columns.lower.map((lower, i) => (lower === null ? "" : ` (${brief(lower)} to ${brief(columns.upper[i])})`)),
+      hovertemplate: "%{y:.5~g}%{text}",
+    },
     line(x, actual, "actual", colours.ink, width),
     {
       type: "scatter", mode: "markers", x: odd.x, y: odd.actual, name: "anomaly",
@@ -88,6 +92,8 @@ function keep(columns, test) {
   const of = (name) => places.map((i) => columns[name][i]);
   return Object.fromEntries(["x", "actual", "predicted", "lower", "upper", "anomaly"].map((n) => [n, of(n)]));
 }
+
+const brief = (number) => String(Number(number.toPrecision(4)));
 
 /** As plotly shows it letter by letter: it would read a few tags. */
 const literal = (text) => text?.replaceAll("&", "&amp;").replaceAll("<", "&lt;");

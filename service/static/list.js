@@ -9,6 +9,7 @@ import { Pace, stateOf } from "./pace.js";
 const PAGE = 25;
 const LOOK = 2_000;
 const LOOK_CLOSER = 10_000; // between two looks at the status of one stream
+const ENOUGH = 20; // scored events that say something
 const TYPING = 250;
 
 const CURL = (origin) => `curl -X PUT ${origin}v1/streams/taxi -d '{"targets": ["rides"]}'
@@ -172,9 +173,10 @@ class Row {
     this.#looked = performance.now();
     this.#known = version;
     this.#recent = recent;
-    this.bar.value = Math.max(0, Math.min(1, recent.skill ?? 0));
-    this.bar.hidden = recent.skill === null;
-    say(this.skill, percent(recent.skill));
+    const skill = recent.events < ENOUGH ? null : recent.skill;
+    this.bar.value = Math.max(0, Math.min(1, skill ?? 0));
+    this.bar.hidden = skill === null;
+    say(this.skill, percent(skill));
     this.#drawState();
   }
 

@@ -21,9 +21,15 @@ export class Series {
     if (this.rows.length > CAPACITY) this.rows.splice(0, this.rows.length - CAPACITY);
   }
 
-  /** Whether every event says when it was, so that time can be the axis. */
+  /** Whether every event says when it was, and time does not go back, so that it can be the axis. */
   get timed() {
-    return this.rows.length > 0 && this.rows.every((row) => row.at !== null);
+    const { rows } = this;
+    return rows.length > 0 && rows.every((row, i) => row.at !== null && (i === 0 || row.at >= rows[i - 1].at));
+  }
+
+  /** How many of the events have a loss. */
+  get scored() {
+    return this.rows.filter((row) => row.loss !== null).length;
   }
 
   /** 1 - √(loss/baseline) of what is here: 0 is persistence, 1 is perfect; null where nothing can be said. */

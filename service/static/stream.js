@@ -31,7 +31,8 @@ class StreamView {
   #pace = new Pace();
   #config = null;
   #status = null;
-  #ahead = null; // {version, steps}
+  #backlog = 0; // version up to which what comes is of the past
+  #ahead = null; // {after, steps}
   #frame = null;
   #drawn = -Infinity;
   #asked = -Infinity;
@@ -77,12 +78,13 @@ class StreamView {
       begin: async () => {
         const { version } = await this.look();
         this.#series = new Series();
+        this.#backlog = version;
         return Math.max(0, version - BACKLOG);
       },
       seen: (outcomes) => {
-        const first = this.#series.last === null;
+        const { last } = this.#series;
         this.#series.add(outcomes.slice(-CAPACITY));
-        if (first) this.suggest(this.#config);
+        if (last === null || last.version < this.#backlog) this.suggest(this.#config);
         this.draw();
       },
       state: (text, problem) => this.link(text, problem),
@@ -228,12 +230,14 @@ class StreamView {
 
   #drawTiles() {
     const { recent, version, update_seconds: update, pending } = this.#status;
+    // A service that has just started remembers fewer events than are shown here.
+    const { skill, coverage } = recent.events < this.#series.scored ? this.#series : recent;
     const newest = Math.max(version, this.#series.last?.version ?? 0);
     const texts = [
       count(newest) + (pending ? ` + ${count(pending)} waiting` : ""),
       rate(this.#pace.perSecond),
-      percent(recent.skill ?? this.#series.skill), // a service that has just started has no memory of its own
-      percent(recent.coverage ?? this.#series.coverage),
+      percent(skill),
+      percent(coverage),
       duration(update),
       score(this.#series.last?.anomaly),
     ];

@@ -79,10 +79,16 @@ def test_a_page_needs_nothing_else() -> None:
     assert newest["loss"]["loss"] == whole["loss"]["loss"][-report.NEWEST :], "means look back behind what is shown"
 
 
-def test_times_are_the_axis_only_where_every_event_has_one() -> None:
+@pytest.mark.parametrize(
+    ("times", "timed"), [((0, 1, 1), True), ((0, None, 1), False), ((1, 0, 2), False), ((None, 1, 2), False)]
+)
+def test_times_are_the_axis_only_where_every_event_has_one_and_none_goes_back(
+    times: tuple[int | None, ...], timed: bool
+) -> None:
     recording, scores = Recording(["a"]), Scores(["a"])
-    at = datetime(2026, 1, 1, tzinfo=UTC)
-    for version, time in ((1, at), (2, None), (3, at + timedelta(hours=1))):
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    for version, hours in enumerate(times, 1):
+        time = None if hours is None else start + timedelta(hours=hours)
         said = Outcome(
             version=version, prediction={"a": 1.0}, lower={}, upper={}, loss=None, baseline_loss=None, anomaly=None,
             next=None,
@@ -91,5 +97,6 @@ def test_times_are_the_axis_only_where_every_event_has_one() -> None:
     html = report.page(Report("s", 3, 3, 1.0, scores), recording, {})
     [data] = re.findall(r'<script type="application/json" id="data">(.*)</script>', html)
     shown = json.loads(data)
-    assert shown["timed"] is False
-    assert shown["views"][0]["series"]["a"]["x"] == [1.0, 2.0, 3.0]
+    assert shown["timed"] is timed
+    hours_of = [1000.0 * (start.timestamp() + 3600.0 * (hours or 0)) for hours in times]
+    assert shown["views"][0]["series"]["a"]["x"] == (hours_of if timed else [1.0, 2.0, 3.0])

@@ -10,8 +10,8 @@ let leave = () => {};
 
 function route() {
   leave();
-  const [, name] = /^#\/streams\/(.+)$/.exec(location.hash) ?? [];
-  leave = name === undefined ? listView(main) : streamView(main, decodeURIComponent(name));
+  const [, name] = /^#\/streams\/([A-Za-z0-9_-]{1,64})$/.exec(location.hash) ?? [];
+  leave = name === undefined ? listView(main) : streamView(main, name);
 }
 
 function keyDialog() {

@@ -85,12 +85,13 @@ class StreamView {
         const { last } = this.#series;
         this.#series.add(outcomes.slice(-CAPACITY));
         if (last === null || last.version < this.#backlog) this.suggest(this.#config);
+        else this.#pace.add(this.#series.last.version, performance.now());
         this.draw();
       },
       state: (text, problem) => this.link(text, problem),
     });
     const again = async () => {
-      if (!document.hidden && this.#config) await this.look().catch(() => {});
+      if (!document.hidden && this.#config) await this.#lookAgain().catch(() => {});
       if (!signal.aborted) this.#looking = setTimeout(again, LOOK);
     };
     this.#looking = setTimeout(again, LOOK);
@@ -113,10 +114,18 @@ class StreamView {
     return status;
   }
 
+  /** The same, unless nothing has happened since. */
+  async #lookAgain() {
+    if (this.#series.last === null || this.#series.last.version > this.#status.version) await this.look();
+    else this.#pace.add(this.#status.version, performance.now());
+    this.draw();
+  }
+
   configure(config) {
     const { parts } = this;
     const symbols = Boolean(config.alphabet);
     this.#config = config;
+    parts.body.hidden = false;
     parts.target.replaceChildren(...config.targets.map((target) => element("option", { value: target }, target)));
     parts["target-label"].hidden = config.targets.length < 2;
     parts["horizon-label"].hidden = symbols;
@@ -131,11 +140,13 @@ class StreamView {
   }
 
   link(text, problem) {
-    const { link, notice } = this.parts;
+    const { link, notice, state } = this.parts;
+    const gone = problem?.status === 404;
     link.dataset.link = text;
-    say(link, text);
+    say(link, gone ? "waiting for it" : text);
+    state.hidden = this.#config === null || gone;
     notice.hidden = !problem?.status;
-    say(notice, problem?.message ?? "");
+    say(notice, gone ? "There is no stream of this name." : problem?.message ?? "");
   }
 
   /** Draw soon; many calls are one drawing. */

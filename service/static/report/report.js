@@ -22,8 +22,8 @@ function drawCharts() {
   const all = drawn.x.length === view.events;
   part["series-note"].textContent = all
     ? `All ${count(view.events)} events. A circle is an anomaly: a score above ${data.anomaly}.`
-    : `${count(drawn.x.length)} of ${count(view.events)} events: of each stretch the lowest, the highest and the most ` +
-      `anomalous. A circle is an anomaly: a score above ${data.anomaly}.`;
+    : `${count(drawn.x.length)} of ${count(view.events)} events: of each stretch the lowest, the highest and the ` +
+      `most anomalous. A circle is an anomaly: a score above ${data.anomaly}.`;
   part["loss-note"].textContent =
     `Means of ${count(view.mean_of)} events of the squared error, over the mean square of the series' own changes. ` +
     "Persistence predicts the last value.";

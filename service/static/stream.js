@@ -127,7 +127,7 @@ class StreamView {
     this.#config = config;
     parts.body.hidden = false;
     parts.target.replaceChildren(...config.targets.map((target) => element("option", { value: target }, target)));
-    parts["target-label"].hidden = config.targets.length < 2;
+    parts["target-label"].hidden = parts["anomaly-note"].hidden = config.targets.length < 2;
     parts["horizon-label"].hidden = symbols;
     say(parts.title, symbols ? "Probability given to what came" : "Predicted before it was known");
     say(parts["loss-title"], symbols ? "Bits per symbol" : "Loss against persistence");

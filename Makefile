@@ -9,7 +9,7 @@ PROJECT = $(PIP) install --no-deps --no-build-isolation --editable .
 COMPILE = pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate $(ARGS)
 
 .NOTPARALLEL:
-.PHONY: help run serve test test-faults test-hostile test-contract image-test lint format dashboards bench \
+.PHONY: help run serve test test-faults test-hostile test-contract test-page image-test lint format dashboards bench \
 	bench-learning lock docs clean
 
 help: ## This list
@@ -33,6 +33,9 @@ test-hostile: .venv/.dev ## Attacks at full size, beside a client that behaves, 
 	@.venv/bin/python -m tests.e2e.hostile.results --new
 	@NBT_TEST_HOSTILE=long .venv/bin/python -m pytest --capture=no tests/e2e/hostile $(ARGS); status=$$?; \
 	.venv/bin/python -m tests.e2e.hostile.results $(if $(ARGS),,--all) && exit $$status
+
+test-page: .venv/.dev ## The live page, fed for ten minutes in a browser, does not grow
+	@NBT_TEST_PAGE=long .venv/bin/python -m pytest --capture=no tests/e2e/test_page.py -k fed_for_long $(ARGS)
 
 test-contract: .venv/.dev .venv/.contract ## The OpenAPI document, tried by schemathesis, with keys and without
 	@.venv/bin/python -m tests.contract.run .venv/contract/bin/schemathesis $(ARGS)

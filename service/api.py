@@ -44,6 +44,9 @@ Known = Annotated[
     Header(alias="If-None-Match", description="Digest that is known already, in quotes."),
 ]
 Id = Annotated[EventId, Path(description="Id of the event.")]
+Contains = Annotated[
+    str | SkipJsonSchema[None], Query(max_length=64, description="Only streams whose name has this in it.")
+]
 Detail = Annotated[bool, Query(description="Version and targets of each stream as well.")]
 
 
@@ -97,14 +100,18 @@ async def create(stream: Name, request: Request, response: Response) -> StreamSt
 
 @router.get("", summary="List the streams", response_model=StreamList, response_model_exclude_none=True)
 async def names(
-    request: Request, detail: Detail = False, limit: PageSize = 1000, after: After = None
+    request: Request,
+    detail: Detail = False,
+    limit: PageSize = 1000,
+    after: After = None,
+    contains: Contains = None,
 ) -> StreamList:
     """The streams of the store that the key may see, in order of their names, a page at a time.
 
     With `detail`, their versions and targets too.
     """
     streams, _, _ = _services(request)
-    seen = [name for name in await streams.names() if visible(request.scope, name)]
+    seen = [name for name in await streams.names() if visible(request.scope, name) and (contains or "") in name]
     found = [name for name in seen if after is None or name > after]
     page, more = found[:limit], len(found) > limit
     heads = await streams.heads(page) if detail else None

@@ -13,7 +13,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
-from service import api, api_lifecycle, auth, docs, examples, kserve, log_lines, openapi, sse, tracing, ws
+from service import api, api_lifecycle, auth, docs, examples, kserve, log_lines, openapi, page, sse, tracing, ws
 from service.admission import Admission
 from service.auth import Auth
 from service.body_time import BodyTime
@@ -83,6 +83,7 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
     app.include_router(ws.router)
     app.include_router(kserve.router)
     app.include_router(docs.router)
+    app.include_router(page.router)
     _add_probes(app, store, metrics, kernels)
     _add_errors(app, metrics)
     _add_guards(app, settings, metrics, keyring)

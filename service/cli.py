@@ -23,6 +23,7 @@ from service.listen import listen
 from service.machine import Machine
 from service.options import DataDir, Host, Json, Port, Url, key, print_
 from service.replay import replay as replay_rows
+from service.report import Recording, page
 from service.seasons import Seasons
 
 app = typer.Typer(
@@ -138,6 +139,9 @@ def replay(
     stream: Annotated[str | None, typer.Option(help="Name of the stream.", show_default="the file's name")] = None,
     url: Url = None,
     units: Annotated[int | None, typer.Option(min=1, help="Size of the network.", show_default="64")] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Write charts and scores into one HTML file.", metavar="OUT.html")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Send a CSV file through a service, and say how well it was predicted.
@@ -149,12 +153,25 @@ def replay(
     first = next(rows, None)
     if first is None:
         raise Failure(f"{file} has no rows")
+    if report is not None and not report.parent.is_dir():
+        raise Failure(f"there is no directory {report.parent}")  # said now, not when all is done
     config: dict[str, Any] = {"targets": targets, "inputs": inputs or []} | ({} if units is None else {"units": units})
     lines = csv_events.count_lines(file)
     with _service(url) as address, Client(address, key=key()) as client, _progress(lines) as progress:
-        client.create(name, config)
-        report = replay_rows(client, name, itertools.chain([first], rows), targets, progress)
-    print_(as_json, report.to_dict(), report.to_table())
+        used = client.create(name, config).config
+        recording = None if report is None else Recording(targets)
+        record = None if recording is None else recording.add
+        result = replay_rows(client, name, itertools.chain([first], rows), targets, progress, record)
+    if report is not None and recording is not None:
+        _write(report, page(result, recording, used))
+    print_(as_json, result.to_dict(), result.to_table())
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise Failure(f"{path} cannot be written: {error.strerror}") from error
 
 
 def _unwatched() -> None:

@@ -4,6 +4,7 @@ that there is not. All are about one stream, `taxi`, with the target `load` and 
 
 import json
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
 from pydantic import BaseModel
 
@@ -15,6 +16,7 @@ from service.schemas import (
     Forecast,
     Outcome,
     RecentStatus,
+    Seen,
     SnapshotList,
     SnapshotStatus,
     Step,
@@ -45,6 +47,8 @@ OUTCOME = Outcome(
     next=None,
 )
 
+SEEN = Seen(**OUTCOME.model_dump(exclude={"pending"}), time=datetime(2026, 1, 1, 9, tzinfo=UTC), y={"load": 43.2})
+
 _ANSWERS: tuple[BaseModel, ...] = (
     OUTCOME,
     StreamStatus(
@@ -57,6 +61,7 @@ _ANSWERS: tuple[BaseModel, ...] = (
         state_bytes=185392,
         pending=0,
         checkpoint=0,
+        update_seconds=0.000031,
         recent=RecentStatus(events=15, loss=0.675, baseline_loss=1.064, skill=0.204, coverage=0.929, drift=False),
     ),
     StreamList(streams=["taxi", "tram"], next="tram"),
@@ -92,7 +97,7 @@ ANSWERS = _written(_ANSWERS)
 """By the name of the schema."""
 BULK = "\n".join([OUTCOME.model_dump_json(), json.dumps(BadEvent.example().problem() | {"line": 2}), ""])
 """An outcome, and a line that was refused."""
-WATCHED = f": watching\n\nid: 17\ndata: {OUTCOME.model_dump_json()}\n\n"
+WATCHED = f": watching\n\nid: 17\ndata: {SEEN.model_dump_json()}\n\n"
 """Server-sent events: one outcome."""
 TENSORS = _tensors(InferRequest(parameters={"binary_data_output": True})).decode()
 """JSON, and behind it the numbers as bytes, which happen to be ASCII here."""

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 import model
 from service import log, tracing
@@ -32,8 +31,7 @@ class Learnt:
     commit: Commit
     copy: HotCopy
     answers: Answers
-    Y: npt.NDArray[np.float64]
-    """(T, q) targets."""
+    events: log.Events
     seconds: float
 
 
@@ -65,7 +63,7 @@ class Learning:
             if arrival.id is not None
         )
         copy = replace(hot, learner=learner, token=after)
-        return Learnt(Commit(hot.token, after, segment, records, settled), copy, answers, events.Y, seconds)
+        return Learnt(Commit(hot.token, after, segment, records, settled), copy, answers, events, seconds)
 
     async def commit(self, stream: Stream, learnt: Learnt) -> CommitResult:
         """Make a batch durable; once it is, the hot copy and the metrics know of it."""
@@ -83,10 +81,10 @@ class Learning:
     def landed(self, stream: Stream, learnt: Learnt) -> None:
         """A batch is durable."""
         outcomes = learnt.answers.outcomes
-        covered, recent = coverage(outcomes, learnt.Y), self._hot.recent(stream.name)
+        covered, recent = coverage(outcomes, learnt.events.Y), self._hot.recent(stream.name)
         recent.add(outcomes, covered)
         self._metrics.learnt(stream.name, outcomes, covered, learnt.seconds, recent.drifting)
-        self._live.show(stream.name, learnt.copy, learnt.answers)
+        self._live.show(stream.name, learnt.copy, learnt.answers, learnt.events)
 
 
 def following(hot: HotCopy, arrivals: Sequence[Arrival]) -> log.Events:

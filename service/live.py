@@ -1,4 +1,4 @@
-"""Outcomes as they happen, for any number of watchers of a stream, on whichever replica they are.
+"""Events and their outcomes as they happen, for any number of watchers of a stream, on whichever replica they are.
 
 What this process learns is shown at once. What other replicas learn is in the log: the feed looks for it and lets its
 own learner read it, which gives the same outcomes to the bit (but not the ids of the events, which the log does not
@@ -70,10 +70,10 @@ class Live:
         self._closing = asyncio.Event()
         self._past = Past(store, self._closing)
 
-    def show(self, stream: str, copy: HotCopy, answers: Answers) -> None:
+    def show(self, stream: str, copy: HotCopy, answers: Answers, events: log.Events) -> None:
         """What this process has learnt and made durable."""
         if (feed := self._feeds.get(stream)) is not None:
-            feed.show(copy, answers.lines)
+            feed.show(copy, answers.writer.seen(answers.lines, events))
 
     def close(self) -> None:
         """Let every watcher go."""

@@ -6,6 +6,7 @@ However many watchers come back to the same version, and however often, it is re
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import model
@@ -24,7 +25,7 @@ KEPT_BYTES = 32 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One outcome; or a gap, where `outcome` is None: what lies before `version` cannot be shown any more."""
+    """One outcome (schemas.Seen); or a gap, where it is None: what lies before `version` cannot be shown any more."""
 
     version: int
     outcome: bytes | None
@@ -54,16 +55,24 @@ class Past:
     async def outcomes(
         self, stream: str, newest: HotCopy, writer: OutcomeWriter, after: int, until: int
     ) -> tuple[Shown, ...]:
-        """Those after a version until another of the history of `newest`; none where the log does not reach back."""
+        """Those after a version until another of the history of `newest`.
+
+        Where the log does not reach back so far, a gap comes before those that it has; none, where it has none.
+        """
         async with self._one:
             if self._closing.is_set():
                 return ()
+            gap: tuple[Shown, ...] = ()
             begun = await self._known(stream, newest, after)
             if begun is None:
                 copy = await self._before(stream, newest, after)
                 if copy is None:
                     return ()
-                begun = Read(copy, ())
+                if copy.token.version > after:
+                    after = copy.token.version
+                    gap = (Shown(after, None),)
+                    begun = await self._known(stream, newest, after)
+                begun = begun or Read(copy, ())
             if until - begun.copy.token.version > CATCH_UP:
                 return ()
             try:
@@ -77,7 +86,7 @@ class Past:
                 kept = replace(more, shown=shown[-CATCH_UP:])
                 large = sum(len(one.outcome or b"") for one in kept.shown) > KEPT_BYTES
                 self._kept = None if large else (stream, kept)
-            return tuple(one for one in shown if after < one.version <= until)
+            return gap + tuple(one for one in shown if after < one.version <= until)
 
     async def read(
         self, stream: str, writer: OutcomeWriter, copy: HotCopy, until: int | None = None
@@ -93,7 +102,7 @@ class Past:
                 return None
             learner = learner.copy()
             outcomes = await asyncio.to_thread(learner.observe_many, events.Y, events.X, events.times)
-            answers = writer.write([None] * len(events.times), outcomes)
+            answers = writer.seen(writer.write([None] * len(events.times), outcomes), events)
             shown += [Shown(events.first + i, answer) for i, answer in enumerate(answers)]
             token = Token(events.last, token.epoch, log.link(token.chain, segment))
             if until is not None and token.version >= until:
@@ -112,17 +121,23 @@ class Past:
         return read if log_ and log_[0] == read.segment else None
 
     async def _before(self, stream: str, newest: HotCopy, version: int) -> HotCopy | None:
-        """A learner at or before a version, with which the log can be read."""
+        """A learner with which the log can be read: at or before a version, else as soon after it as there is one."""
         head = await self._store.head(stream)
         if head is None or head.token.epoch != newest.token.epoch:
             return None
-        for kept in head.checkpoints:
-            if kept <= version:
-                with contextlib.suppress(model.DamagedState, model.OtherFormat):
-                    chain, learner = unpack(await self._store.read_checkpoint(stream, kept) or b"")
-                    return HotCopy(learner, Token(kept, head.token.epoch, chain), learner.nbytes)
+        earlier = [kept for kept in head.checkpoints if kept <= version]
+        if (copy := await self._checkpoint(stream, head.token.epoch, earlier)) is not None:
+            return copy
         segments = await self._store.segments(stream, 0)
         if segments and log.bounds(segments[0])[0] == 1:
             learner = model.Learner(newest.learner.config)
             return HotCopy(learner, Token.first(head.token.epoch), learner.nbytes)
+        return await self._checkpoint(stream, head.token.epoch, sorted(set(head.checkpoints) - set(earlier)))
+
+    async def _checkpoint(self, stream: str, epoch: str, versions: Sequence[int]) -> HotCopy | None:
+        """The first of these that can be read."""
+        for version in versions:
+            with contextlib.suppress(model.DamagedState, model.OtherFormat):
+                chain, learner = unpack(await self._store.read_checkpoint(stream, version) or b"")
+                return HotCopy(learner, Token(version, epoch, chain), learner.nbytes)
         return None

@@ -11,7 +11,7 @@ from rich.table import Table
 from service.client import Client
 from service.csv_events import Row
 from service.failure import Failure
-from service.schemas import Event, Problem
+from service.schemas import Event, Outcome, Problem
 from service.scores import Scores
 
 
@@ -69,9 +69,16 @@ class Report:
 
 
 def replay(
-    client: Client, stream: str, rows: Iterable[Row], targets: Sequence[str], progress: Callable[[int], None]
+    client: Client,
+    stream: str,
+    rows: Iterable[Row],
+    targets: Sequence[str],
+    progress: Callable[[int], None],
+    record: Callable[[Event, Outcome], None] | None = None,
 ) -> Report:
-    """Send rows to a stream that exists and score its predictions; `progress` is told the line reached.
+    """Send rows to a stream that exists and score its predictions.
+
+    `progress` is told the line reached, `record` each event and its outcome.
 
     Raises Failure at the first row that the service refuses, and ClientError.
     """
@@ -90,6 +97,8 @@ def replay(
         if isinstance(answer, Problem):
             raise Failure(f"line {row.line} was refused: {answer.detail}")
         scores.add(row.event, answer)
+        if record is not None:
+            record(row.event, answer)
         count, version = count + 1, answer.version
         progress(row.line)
     return Report(stream, version, count, time.monotonic() - started, scores)

@@ -90,6 +90,15 @@ class Outcome(Wire):
     """Whether the event is not learnt yet: it waits for its label, or behind one that does."""
 
 
+class Seen(Outcome):
+    """An outcome as it is shown to those who watch: with what the event was."""
+
+    time: AwareDatetime | None
+    """When the event was; null where it did not say."""
+    y: dict[str, Value | Symbol]
+    """What was measured; null where it is missing."""
+
+
 class ForecastRequest(Wire):
     """Future inputs, one object a step."""
 
@@ -150,6 +159,8 @@ class StreamStatus(Wire):
     """Events that wait for their labels, or behind one that does."""
     checkpoint: int
     """Version of the newest checkpoint; what came later is in the log."""
+    update_seconds: float | None
+    """What learning one event takes, a running mean; null until this replica has learnt one."""
     recent: RecentStatus
 
 

@@ -70,7 +70,7 @@ class EventStream(StreamingResponse):
     },
 )
 async def live(stream: Name, request: Request, last_event_id: LastEventId = None) -> EventStream:
-    """Outcomes as they happen, `id` being the version, `data` the outcome as JSON.
+    """Outcomes as they happen, `id` being the version, `data` the outcome as JSON, with the event's own `time` and `y`.
 
     A watcher that comes back with `Last-Event-ID` is shown what it missed, from the log; where the log does not reach
     back so far, an event `gap` says from which version on it goes on. The `id` within an outcome is null where another

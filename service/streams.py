@@ -78,7 +78,7 @@ class Streams:
     async def status(self, name: str) -> StreamStatus:
         """The stream at its head. Raises UnknownStream."""
         copy = await self._hot.refresh(name)
-        learner = copy.learner
+        learner, stream = copy.learner, self._streams.get(name)
         return StreamStatus(
             name=name,
             version=learner.version,
@@ -89,6 +89,7 @@ class Streams:
             state_bytes=copy.nbytes,
             pending=len(await self._store.deferred(name)),
             checkpoint=self._hot.checkpoint(name),
+            update_seconds=None if stream is None else stream.event_seconds,
             recent=RecentStatus.model_validate(dataclasses.asdict(self._hot.recent(name).summary())),
         )
 

@@ -3,7 +3,7 @@
 import hashlib
 import math
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -13,6 +13,7 @@ import numpy.typing as npt
 from pydantic_core import to_json
 
 from model import LARGEST, Config, Forecast, Outcomes
+from service import log
 from service.errors import BadEvent
 from service.schemas import Event, ForecastRequest, Label, Said
 
@@ -111,7 +112,8 @@ class OutcomeWriter:
 
     def __init__(self, config: Config) -> None:
         self._blind = bool(config.inputs)
-        targets = _form(config.targets)
+        self._alphabet = None if config.alphabet is None else [to_json(symbol) for symbol in config.alphabet]
+        self._measured = targets = _form(config.targets)
         self._form = targets if config.alphabet is None else targets % _form(config.alphabet)
         self._unknown = None if config.alphabet is None else targets % b"null"
 
@@ -129,6 +131,19 @@ class OutcomeWriter:
             [b"null"] * len(ids) if self._blind else self._values(outcomes.next),
         )
         return [_OUTCOME % row for row in zip(*columns, strict=True)]
+
+    def seen(self, lines: Iterable[bytes], events: log.Events) -> list[bytes]:
+        """The outcomes of events with what these were: as JSON (schemas.Seen)."""
+        if self._alphabet is None:
+            numbers = iter(_numbers(events.Y))
+        else:
+            places = events.Y.ravel()
+            numbers = iter([b"null" if math.isnan(place) else self._alphabet[int(place)] for place in places])
+        measured = zip(*[numbers] * events.Y.shape[1], strict=True)
+        return [
+            b'%b,"time":%b,"y":%b}' % (line[:-1], time, self._measured % row)
+            for line, time, row in zip(lines, _times(events.times), measured, strict=True)
+        ]
 
     def _values(self, rows: Float64) -> list[bytes]:
         """What is said of the targets, for each row: a number each, or a probability for each symbol, if any."""
@@ -167,6 +182,17 @@ def _form(names: Sequence[str]) -> bytes:
 def _numbers(values: Float64) -> list[bytes]:
     """Every number as JSON."""
     return to_json(values.ravel().tolist(), inf_nan_mode="null")[1:-1].split(b",") if values.size else []
+
+
+def _times(seconds: Float64) -> list[bytes]:
+    """Times as JSON: ISO 8601 to the microsecond, which is as exact as they came; null where none was given."""
+    given = np.isfinite(seconds)
+    rounded = np.round(np.where(given, seconds, 0.0) * 1e6).astype("datetime64[us]")
+    written = np.datetime_as_string(rounded, timezone="UTC").tolist()
+    return [
+        b'"%b"' % time.replace(".000000Z", "Z").encode() if there else b"null"
+        for time, there in zip(written, given.tolist(), strict=True)
+    ]
 
 
 def steps(config: Config, forecast: Forecast) -> list[dict[str, dict[str, Said]]]:

@@ -167,9 +167,14 @@ def expected_scores(client: Client, path: Path) -> dict[str, Any]:
 
 def test_replay_through_a_running_service(command: Start, shared_service: RunningService, waves: Path) -> None:
     columns = ("--target", "sine", "--target", "cosine", "--time", "when")
-    started = command("replay", str(waves), *columns, "--url", shared_service.url, "--json")
+    page = waves.with_name("report.html")
+    started = command("replay", str(waves), *columns, "--url", shared_service.url, "--report", str(page), "--json")
     assert started.wait() == 0
     report = json.loads(started.output)
+    [data] = re.findall(r'<script type="application/json" id="data">(.*)</script>', page.read_text())
+    shown = json.loads(data)
+    assert {name: shown[name] for name in report} == report
+    assert shown["views"][0]["events"] == 1200
     assert (report["stream"], report["events"], report["version"]) == ("two-waves", 1200, 1200)
     with Client(shared_service.url) as client:
         assert report["targets"] == expected_scores(client, waves)
@@ -198,6 +203,12 @@ def test_replay_refuses_a_bad_file_before_it_starts_anything(command: Start, tmp
     started = command("replay", str(tmp_path / "bad.csv"), "--target", "value")
     assert started.wait() == 1
     assert started.output == f"nobacktrack: {tmp_path}/bad.csv, line 2: 'nine' in column value is not a number\n"
+
+
+def test_replay_says_at_once_where_a_report_cannot_be_written(command: Start, waves: Path, tmp_path: Path) -> None:
+    started = command("replay", str(waves), "--target", "sine", "--report", str(tmp_path / "nowhere" / "report.html"))
+    assert started.wait() == 1
+    assert started.output == f"nobacktrack: there is no directory {tmp_path}/nowhere\n"
 
 
 def test_a_service_that_is_not_there_is_one_line(command: Start) -> None:

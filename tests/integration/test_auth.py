@@ -32,6 +32,10 @@ WRITE = READ - {"read"}
 OWNER = WRITE - {"write"}
 
 MAY: dict[tuple[str, str], frozenset[str]] = {
+    ("get", "/"): ALL,
+    ("head", "/"): ALL,
+    ("get", "/static/{name}"): ALL,
+    ("head", "/static/{name}"): ALL,
     ("get", "/livez"): ALL,
     ("head", "/livez"): ALL,
     ("get", "/readyz"): ALL,
@@ -156,7 +160,7 @@ async def test_exactly_what_is_allowed(app: FastAPI, tokens: dict[str, str], kin
     async with httpx.AsyncClient(transport=transport, base_url=HERE, headers=bearer(tokens[kind])) as http:
         for method, path in sorted(addresses(app)):
             who = MAY.get((method, path)) or MAY[("get", path)]
-            address = re.sub(r"\{\w+\}", "1", path.replace("{stream}", STREAM))
+            address = re.sub(r"\{\w+\}", "1", path.replace("{stream}", STREAM).replace("{name}", "app.js"))
             if method == WS:
                 talk = await shake_hands(app, address, bearer(tokens[kind]))
                 status, answer = talk.status, talk.body
@@ -188,7 +192,8 @@ async def test_a_refusal_says_how_to_come_in(app: FastAPI) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        ("GET", "/", 404),
+        ("GET", "/static/", 404),
+        ("GET", "/static/a/b", 404),
         ("GET", "/v1/streams/plant-1/nothing", 404),
         ("GET", "/v1/streams/plant-1/", 404),
         ("GET", "/v1/streams/plant-1%2Fforecast", 503),  # decoded, it is an address that the key may use

@@ -175,5 +175,8 @@ async def test_streams_are_listed_a_page_at_a_time(replicas: list[httpx.AsyncCli
     assert first == {"streams": ["a", "s"], "next": "s"}
     last = (await one.get("http://localhost/v1/streams", params={"limit": 2, "after": "s", "detail": True})).json()
     assert (last["streams"], last["heads"][0]["name"], "next" in last) == (["z"], "z", False)
-    for wrong in ({"limit": 0}, {"limit": 10_001}, {"after": "x" * 65}):
+    found = (await one.get("http://localhost/v1/streams", params={"contains": "s", "limit": 1})).json()
+    assert found == {"streams": ["s"]}
+    assert (await one.get("http://localhost/v1/streams", params={"contains": "S"})).json() == {"streams": []}
+    for wrong in ({"limit": 0}, {"limit": 10_001}, {"after": "x" * 65}, {"contains": "x" * 65}):
         assert (await one.get("http://localhost/v1/streams", params=wrong)).status_code == 400

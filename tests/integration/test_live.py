@@ -2,7 +2,9 @@
 
 import asyncio
 import copy
+import json
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
@@ -15,9 +17,9 @@ from service.live import RING
 from service.memory_store import MemoryStore
 from service.past import Shown
 from service.redis_store import RedisStore
-from service.schemas import Event, Outcome
+from service.schemas import Event, Outcome, Seen
 from service.store import Store
-from tests.integration.learners import CONFIG, Process, oracle
+from tests.integration.learners import CONFIG, Process, oracle, value
 
 pytestmark = pytest.mark.anyio
 
@@ -41,8 +43,13 @@ async def watch(process: Process, after: int | None = None, stream: str = "s") -
 
 
 def without_id(outcome: bytes) -> Outcome:
-    """What is the same on every replica."""
-    return Outcome.model_validate_json(outcome).model_copy(update={"id": None})
+    """What is the same on every replica, whether or not it is shown with its event."""
+    return Outcome.model_validate_json(outcome, extra="ignore").model_copy(update={"id": None})
+
+
+def seen_with(outcome: bytes, number: int) -> bytes:
+    """The outcome of event number `number` as watchers are shown it."""
+    return outcome[:-1] + b',"time":null,"y":{"y":%.1f}}' % value(number)
 
 
 @pytest.fixture(params=["memory", "redis"])
@@ -61,7 +68,8 @@ async def test_a_watcher_sees_what_is_learnt_here_byte_for_byte(store_of: Callab
     learnt = await process.learn(6, 30)
     begun = await first
     assert begun is not None
-    assert [begun, *await take(shown, 24)] == [Shown(6 + i, one) for i, one in enumerate(learnt)]
+    expected = [Shown(number, seen_with(one, number)) for number, one in enumerate(learnt, 6)]
+    assert [begun, *await take(shown, 24)] == expected
     await shown.aclose()  # type: ignore[attr-defined]
     await process.streams.close()
 
@@ -86,6 +94,51 @@ async def test_a_watcher_on_another_replica_sees_the_same(store_of: Callable[[],
     assert (await reader.streams.status("s")).digest == oracle(50)
 
 
+@pytest.mark.parametrize(
+    ("config", "events", "said"),
+    [
+        (
+            {"targets": ["a", "b: c/d"], "units": 2},
+            [
+                Event(time=datetime(2026, 1, 1, tzinfo=UTC), y={"a": 1.5, "b: c/d": None}),
+                Event(time=datetime(1969, 12, 31, 23, 59, 59, 250_001, tzinfo=UTC), y={"a": None, "b: c/d": -2}),
+                Event(y={"a": 0, "b: c/d": 1e-9}),
+            ],
+            [
+                ("2026-01-01T00:00:00Z", {"a": 1.5, "b: c/d": None}),
+                ("1969-12-31T23:59:59.250001Z", {"a": None, "b: c/d": -2.0}),
+                (None, {"a": 0.0, "b: c/d": 1e-9}),
+            ],
+        ),
+        (
+            {"targets": ["door"], "alphabet": ["open", "shut"], "units": 2},
+            [Event(y={"door": "shut"}), Event(y={"door": None}), Event(y={"door": "open"})],
+            [(None, {"door": "shut"}), (None, {"door": None}), (None, {"door": "open"})],
+        ),
+    ],
+)
+async def test_a_watcher_sees_what_the_event_was_on_every_replica(
+    config: dict[str, Any], events: list[Event], said: list[tuple[str | None, dict[str, Any]]]
+) -> None:
+    store = MemoryStore()
+    writer, reader = Process(store), Process(store)
+    await writer.streams.create("s", config)
+    here = await watch(writer, after=0)
+    first = asyncio.ensure_future(anext(here))
+    await asyncio.sleep(0)
+    answers = await writer.streams.observe("s", events)
+    begun = await first
+    assert begun is not None
+    there = await watch(reader, after=0)
+    for shown in ([begun, *await take(here, 2)], await take(there, 3)):
+        for one, answer, (time, y) in zip(shown, answers, said, strict=True):
+            assert isinstance(answer, bytes)
+            assert json.loads(one.outcome or b"") == json.loads(answer) | {"time": time, "y": y}
+            assert Seen.model_validate_json(one.outcome or b"").y == y
+    for watcher in (here, there):
+        await watcher.aclose()  # type: ignore[attr-defined]
+
+
 async def test_who_comes_back_is_shown_what_was_missed(store_of: Callable[[], Store]) -> None:
     process = Process(store_of(), checkpoint_every=20, max_batch=10)
     await process.streams.create("s", CONFIG)
@@ -105,8 +158,10 @@ async def test_who_comes_back_is_shown_what_was_missed(store_of: Callable[[], St
         await shown.aclose()  # type: ignore[attr-defined]
     # The log does not reach back behind the older checkpoint: the gap is told, and it goes on from there.
     shown = await watch(again, after=1)
-    [gap] = await take(shown, 1)
-    assert gap == Shown(60, None)
+    gap, *seen = await take(shown, 1 + 60 - older)
+    assert gap == Shown(older, None)
+    assert [one.version for one in seen] == list(range(older + 1, 61))
+    assert [without_id(one.outcome or b"") for one in seen] == [without_id(one) for one in learnt[older:]]
     await shown.aclose()  # type: ignore[attr-defined]
     # Beyond the newest: of a history that is no more.
     shown = await watch(again, after=99)

@@ -19,7 +19,7 @@ from service.keys import EVERYTHING
 from service.kserve_schemas import InferResponse
 from service.memory_store import MemoryStore
 from service.openapi import Described, ProtocolProblem
-from service.schemas import Outcome, Problem
+from service.schemas import Outcome, Problem, Seen
 from service.settings import Settings
 
 pytestmark = pytest.mark.anyio
@@ -120,7 +120,7 @@ def check_answer(kind: str, content: dict[str, Any], example: Any) -> None:
         Problem.model_validate_json(problem)
     elif kind == "text/event-stream":
         [data] = [line.removeprefix("data: ") for line in example.splitlines() if line.startswith("data: ")]
-        Outcome.model_validate_json(data)
+        Seen.model_validate_json(data)
     elif kind == "application/octet-stream":
         InferResponse.model_validate_json(example[: example.rindex("}") + 1])
     else:

@@ -138,7 +138,7 @@ def stream_status(version: int, config: dict[str, Any]) -> dict[str, Any]:
     recent = RecentStatus(events=0, loss=None, baseline_loss=None, skill=None, coverage=None, drift=False)
     return StreamStatus(
         name="", version=version, config=config, fingerprint="", digest="", parameters=1, state_bytes=1, pending=0,
-        checkpoint=0, recent=recent,
+        checkpoint=0, update_seconds=None, recent=recent,
     ).model_dump()  # fmt: skip
 
 

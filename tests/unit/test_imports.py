@@ -29,7 +29,7 @@ SERVICE = (
     {"client_bulk", "client_watch", "client_exchange", "client_websocket"},
     {"client_async"},
     {"kernels", "store", "redis_errors", "wire", "parsing", "machine", "listen", "scores"}
-    | {"keys", "buckets", "environment", "seasons", "turns"},
+    | {"assets", "keys", "buckets", "environment", "seasons", "turns"},
     {"tensors", "metrics"},
     {"tensor_events", "examples"},
     {"saving"},
@@ -37,14 +37,14 @@ SERVICE = (
     {"past"},
     {"queues", "live", "lifecycle", "screen", "replay", "local", "archive", "replay_log", "redis_checkpoints"}
     | {"redis_doubts"},
-    {"learning", "demo", "redis_store", "scrape"},
+    {"learning", "demo", "report", "redis_store", "scrape"},
     {"deferral", "stores"},
     {"batches", "forecasts"},
     {"streams"},
     {"bulk"},
     {"api"},
     {"refusals", "exchange"},
-    {"ws", "sse", "api_lifecycle", "kserve", "docs"}
+    {"ws", "sse", "api_lifecycle", "kserve", "docs", "page"}
     | {"middleware", "browsers", "auth", "admission", "body_time", "rates", "gunzip"},
     {"request_log", "protocol", "openapi", "frames", "key_commands", "options"},
     {"client_commands", "store_commands", "settings_command"},

@@ -1,0 +1,71 @@
+// Requests to the service, with the key of this tab.
+
+const KEY = "nobacktrack.key";
+
+/** What the service says instead of an answer (RFC 9457), or that there was none. */
+export class Problem extends Error {
+  constructor(status, detail, { title = "", field = null, retryAfter = null } = {}) {
+    super(detail);
+    this.status = status;
+    this.title = title;
+    this.field = field;
+    this.retryAfter = retryAfter;
+  }
+}
+
+/** Addresses are relative, so that the page works behind a proxy that puts it somewhere else. */
+const address = (path) => new URL(path, document.baseURI);
+
+export const streamPath = (name, ...rest) => ["v1/streams", ...[name, ...rest].map(encodeURIComponent)].join("/");
+
+export const key = {
+  get: () => sessionStorage.getItem(KEY) ?? "",
+  set: (value) => (value ? sessionStorage.setItem(KEY, value) : sessionStorage.removeItem(KEY)),
+};
+
+let wanted = async () => false;
+let asking = null;
+
+/** How a key is asked for: a function that resolves to whether there is another one now. */
+export const askForKey = (how) => {
+  wanted = how;
+};
+
+/** The response to a request. Throws Problem for a refusal and for a service that does not answer. */
+export async function request(path, { headers = {}, ...more } = {}) {
+  for (;;) {
+    const used = key.get();
+    const sent = used ? { ...headers, Authorization: `Bearer ${used}` } : headers;
+    let response;
+    try {
+      response = await fetch(address(path), { cache: "no-store", ...more, headers: sent });
+    } catch (error) {
+      if (error.name === "AbortError") throw error;
+      throw new Problem(0, "The service does not answer.");
+    }
+    if (response.ok) return response;
+    const problem = await read(response);
+    if (response.status !== 401) throw problem;
+    if (used === key.get()) {
+      asking ??= wanted(problem, Boolean(used)).finally(() => {
+        asking = null;
+      });
+      if (!(await asking)) throw problem;
+    }
+  }
+}
+
+export const getJson = async (path, more) => (await request(path, more)).json();
+
+export const sendJson = (path, body, more) =>
+  getJson(path, { method: "POST", body, headers: { "Content-Type": "application/json" }, ...more });
+
+async function read(response) {
+  const body = await response.json().catch(() => ({}));
+  const seconds = Number(response.headers.get("Retry-After"));
+  return new Problem(response.status, body.detail ?? `The service answered ${response.status}.`, {
+    title: body.title ?? "",
+    field: body.field ?? null,
+    retryAfter: seconds > 0 ? seconds : null,
+  });
+}

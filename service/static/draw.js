@@ -1,0 +1,32 @@
+// plotly.js, loaded when the first chart is drawn: the list does without it.
+
+import { OPTIONS } from "./charts.js";
+
+let loading = null;
+
+/** The library. */
+export function plotly() {
+  loading ??= new Promise((resolve, reject) => {
+    const script = document.createElement("script");
+    script.src = document.querySelector('meta[name="plotly"]').content;
+    script.addEventListener("load", () => resolve(window.Plotly));
+    script.addEventListener("error", () => {
+      loading = null;
+      script.remove();
+      reject(new Error("The charts cannot be loaded."));
+    });
+    document.head.append(script);
+  });
+  return loading;
+}
+
+/** Draw a figure in a node, or change what is drawn there. */
+export async function draw(node, { data, layout }) {
+  const library = await plotly();
+  if (node.isConnected) await library.react(node, data, layout, OPTIONS);
+}
+
+/** Forget what was drawn. */
+export function erase(...nodes) {
+  if (window.Plotly) for (const node of nodes) window.Plotly.purge(node);
+}

@@ -1,0 +1,35 @@
+// How fast a stream learns, from its versions.
+
+const WINDOW = 12_000;
+const IDLE_AFTER = 10_000;
+
+/** Versions over time, the newest of them. */
+export class Pace {
+  #seen = []; // {version, at}
+  #moved = null;
+
+  add(version, at) {
+    const last = this.#seen.at(-1);
+    if (last && version !== last.version) this.#moved = at;
+    this.#seen.push({ version, at });
+    while (this.#seen.length > 2 && at - this.#seen[1].at > WINDOW) this.#seen.shift();
+  }
+
+  /** Events per second lately; null before two looks. */
+  get perSecond() {
+    if (this.#seen.length < 2) return null;
+    const [first, last] = [this.#seen[0], this.#seen.at(-1)];
+    return (1000 * Math.max(0, last.version - first.version)) / Math.max(1, last.at - first.at);
+  }
+
+  /** Whether anything was learnt in the last ten seconds. */
+  get moving() {
+    return this.#moved !== null && performance.now() - this.#moved < IDLE_AFTER;
+  }
+}
+
+/** [kind, text] of a stream's state. */
+export function stateOf(pace, recent) {
+  if (recent?.drift) return ["drift", "drift"];
+  return pace.moving ? ["learning", "learning"] : ["idle", "idle"];
+}

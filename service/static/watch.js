@@ -1,0 +1,112 @@
+// Server-sent events read with fetch, because the browser's own EventSource cannot send a key.
+
+import { Problem, request, streamPath } from "./api.js";
+
+const SILENCE = 40_000; // the service says something every 15 s
+const FIRST_WAIT = 400;
+const LONGEST_WAIT = 5_000;
+
+/** Text to events, wherever the network cuts it. */
+export class EventReader {
+  #rest = "";
+  #event = { kind: "message", data: [], id: null };
+
+  *read(text) {
+    const lines = (this.#rest + text).split(/\r\n|\n|\r(?!$)/);
+    this.#rest = lines.pop();
+    for (const line of lines) {
+      if (line) {
+        this.#field(line);
+        continue;
+      }
+      const { kind, data, id } = this.#event;
+      if (data.length) yield { kind, data: data.join("\n"), id };
+      this.#event = { kind: "message", data: [], id: null };
+    }
+  }
+
+  #field(line) {
+    const [, name, value] = /^([^:]*):? ?(.*)$/.exec(line);
+    if (name === "data") this.#event.data.push(value);
+    else if (name === "event") this.#event.kind = value;
+    else if (name === "id") this.#event.id = value;
+  }
+}
+
+/**
+ * Follow a stream until `signal` is aborted; a connection that ends is opened again after the last version.
+ *
+ * `begin()` resolves to the version to begin after, and is asked again when the stream has gone back; `seen(outcomes)`
+ * gets what came, a batch at a time; `state(text, problem)` is told how the connection is.
+ */
+export async function watch(stream, { signal, begin, seen, state }) {
+  let after = null;
+  let wait = FIRST_WAIT;
+  while (!signal.aborted) {
+    try {
+      after ??= await begin();
+      for await (const { kind, data } of events(stream, after, signal, () => state("live"))) {
+        const outcomes = data.map((one) => JSON.parse(one));
+        const version = outcomes.at(-1).version;
+        if (kind === "gap" && version < after) {
+          after = null;
+          break;
+        }
+        after = version;
+        wait = FIRST_WAIT;
+        if (kind === "message") seen(outcomes);
+      }
+      if (after !== null) throw new Problem(0, "The connection has ended.");
+    } catch (error) {
+      if (signal.aborted) return;
+      const problem = error instanceof Problem ? error : new Problem(0, "The connection was lost.");
+      if (problem.status === 404) after = null;
+      state("reconnecting", problem);
+      await pause(Math.max(wait, 1000 * (problem.retryAfter ?? 0)), signal);
+      wait = Math.min(LONGEST_WAIT, 2 * wait);
+    }
+  }
+}
+
+/** What the connection brings, events of one kind that came together as one. */
+async function* events(stream, after, signal, opened) {
+  const ending = new AbortController();
+  const end = () => ending.abort();
+  signal.addEventListener("abort", end);
+  let silence = setTimeout(end, SILENCE);
+  try {
+    const response = await request(streamPath(stream, "live"), {
+      headers: { "Last-Event-ID": String(after), Accept: "text/event-stream" },
+      signal: ending.signal,
+    });
+    opened();
+    const reader = new EventReader();
+    const bytes = response.body.pipeThrough(new TextDecoderStream()).getReader();
+    for (;;) {
+      const { done, value } = await bytes.read();
+      if (done) return;
+      clearTimeout(silence);
+      silence = setTimeout(end, SILENCE);
+      let batch = null;
+      for (const { kind, data } of reader.read(value)) {
+        if (batch && batch.kind !== kind) {
+          yield batch;
+          batch = null;
+        }
+        batch ??= { kind, data: [] };
+        batch.data.push(data);
+      }
+      if (batch) yield batch;
+    }
+  } finally {
+    clearTimeout(silence);
+    signal.removeEventListener("abort", end);
+    end();
+  }
+}
+
+const pause = (milliseconds, signal) =>
+  new Promise((resolve) => {
+    const timer = setTimeout(resolve, milliseconds);
+    signal.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
+  });

@@ -29,6 +29,14 @@ PER_SECOND = 100
 """and how many events a second."""
 CAPACITY = 2000
 """Events that a page keeps (static/series.js)."""
+LOOKS = 12 if LONG else 3
+ATTACHED = """() => {
+  const walker = document.createTreeWalker(document, NodeFilter.SHOW_ALL);
+  let count = 1;
+  while (walker.nextNode()) count += 1;
+  return count;
+}"""
+"""Nodes in the document."""
 START = datetime(2026, 1, 1, tzinfo=UTC)
 WIDE: ViewportSize = {"width": 1280, "height": 900}
 NARROW: ViewportSize = {"width": 390, "height": 844}
@@ -247,8 +255,8 @@ def test_a_page_that_is_fed_for_long_does_not_grow(browser: Browser, service: Ru
         wait_for_actual(page, float(feeder.sent))
         assert page.evaluate(POINTS) <= CAPACITY
         print(f"\n{feeder.sent - CAPACITY - 500} events in {SECONDS} s: before {before}, after {after}")
-        assert after["Nodes"] <= before["Nodes"] + 500
-        assert after["JSHeapUsedSize"] <= 1.2 * before["JSHeapUsedSize"] + 10e6
+        assert after["Nodes"] <= before["Nodes"] + 250
+        assert after["JSHeapUsedSize"] <= 1.2 * before["JSHeapUsedSize"] + 5e6
 
 
 class Feeder(threading.Thread):
@@ -275,11 +283,19 @@ class Feeder(threading.Thread):
 
 
 def held(page: Page) -> dict[str, float]:
-    """Bytes of JavaScript and nodes of documents that are still in use."""
+    """Bytes of JavaScript that are in use, and nodes that are in use but not in the document.
+
+    Those in the document are as many as there are anomalies to be marked. The least of several looks, as what the
+    drawing under way holds comes and goes.
+    """
     devtools = page.context.new_cdp_session(page)
     devtools.send("HeapProfiler.enable")
-    devtools.send("HeapProfiler.collectGarbage")
     devtools.send("Performance.enable")
-    metrics = {one["name"]: one["value"] for one in devtools.send("Performance.getMetrics")["metrics"]}
+    looks: list[dict[str, float]] = []
+    for _ in range(LOOKS):
+        devtools.send("HeapProfiler.collectGarbage")
+        metrics = {one["name"]: one["value"] for one in devtools.send("Performance.getMetrics")["metrics"]}
+        looks.append({"JSHeapUsedSize": metrics["JSHeapUsedSize"], "Nodes": metrics["Nodes"] - page.evaluate(ATTACHED)})
+        page.wait_for_timeout(300 if LONG else 50)
     devtools.detach()
-    return {name: metrics[name] for name in ("JSHeapUsedSize", "Nodes")}
+    return {name: min(look[name] for look in looks) for name in looks[0]}

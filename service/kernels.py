@@ -31,6 +31,11 @@ class Kernels:
         """That of one precision."""
         return self._compiled[dtype]
 
+    async def complete(self) -> None:
+        """Return when all are compiled."""
+        for compiled in self._compiled.values():
+            await compiled.wait()
+
     def check(self, dtype: str = ORDER[0]) -> None:
         """Raise Unavailable where `dtype` is still being compiled."""
         if not self.flag(dtype).is_set():

@@ -201,12 +201,14 @@ async def _when_ready(app: FastAPI, server: uvicorn.Server, announce: Callable[[
         await asyncio.sleep(POLL_SECONDS)
     for doubt in await app.state.store.doubts():
         logger.warning(doubt)
-    _settle()
+    sys.setswitchinterval(SWITCH_SECONDS)
     announce()
+    await app.state.kernels.complete()
+    _settle()
 
 
 def _settle() -> None:
-    """Let the collector of cycles pass over what the start has made, and let a thread that has learnt go on at once.
+    """Let the collector of cycles pass over what the start has made, once no compiler makes more of it.
 
     A bulk request has thousands of events on their way. With Python's own thresholds the collector walks through them,
     and through all of the libraries, again and again: it took as long as everything else about an event but learning.
@@ -214,7 +216,6 @@ def _settle() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(COLLECT_EVERY, 10, 10)
-    sys.setswitchinterval(SWITCH_SECONDS)
 
 
 async def _silence(store: Store) -> str | None:

@@ -245,7 +245,11 @@ class Batches:
         """Keep the promises of a batch that is durable; the next batch begins to learn before they are written down."""
 
         def keep() -> None:
-            for waiting, answer in zip(attempt.batch, attempt.learnt.answers.lines, strict=True):
-                waiting.keep(answer)
+            try:
+                for waiting, answer in zip(attempt.batch, attempt.learnt.answers.lines, strict=True):
+                    waiting.keep(answer)
+            except Exception:
+                logger.exception("the answers of a batch cannot be written")
+                refuse(attempt.batch, Internal("the event was learnt; its answer cannot be written"))
 
         asyncio.get_running_loop().call_soon(keep)

@@ -8,7 +8,9 @@ from typing import Any
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import CloseCode, Frame
 
+from service.errors import HeadTooLarge
 from service.turns import Turn
+from service.unframed import answer
 
 MAX_PARTS = 1024
 """Frames of one message. Empty ones are within any limit on its bytes."""
@@ -66,6 +68,10 @@ class Frames(WebSocketsSansIOProtocol):
             piece = bytes(self._unread[:PIECE])
             del self._unread[:PIECE]
             super().data_received(piece)
+            if self.conn.handshake_exc is not None and not self.handshake_initiated:
+                # uvicorn does not look at it, and would leave the connection open for good.
+                self.transport.write(answer(HeadTooLarge("the headers of the handshake are too many or too long")))
+                self.transport.close()
             if self.transport.is_closing():
                 self._unread.clear()
                 return

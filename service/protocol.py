@@ -11,15 +11,14 @@ else: an answer that has begun is cut off, and requests that came whole before i
 
 import asyncio
 import resource
-from http import HTTPStatus
 from typing import Any
 
-import pydantic_core
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from service.admission import SURPLUS
 from service.errors import BadRequest, HeadTooLarge, ServiceError
 from service.turns import Turn
+from service.unframed import answer, refusal
 
 RESERVE = 64
 """Connections above the limit that are let in, a request each, for the sake of the probes. More are closed at once."""
@@ -88,20 +87,29 @@ class Connection(HttpToolsProtocol):
         self._unread += data
         if self._next is None:
             self._go_on()
+        self._hold()
 
     def _go_on(self) -> None:
+        """Read for a turn. Of requests in a row those in the next piece are read ahead, and no more."""
         self._next, turn = None, Turn()
-        while self._unread:
+        while self._unread and not self.pipeline:
             piece = bytes(self._unread[:PIECE])
             del self._unread[:PIECE]
             self._read(piece)
             if self._refused or self.transport.is_closing() or self.transport.get_protocol() is not self:
                 self._unread.clear()  # what follows a request for a WebSocket before its answer is not read
-                return
+                break
             if turn.over() and not self._in_head:
                 break
-        if self._unread:
+        self._soon()
+        self._hold()
+
+    def _soon(self) -> None:
+        if self._unread and self._next is None and not (self.pipeline or self.transport.is_closing()):
             self._next = self.loop.call_soon(self._go_on)
+
+    def _hold(self) -> None:
+        """Take in no more while too much waits."""
         if len(self._unread) > MAX_UNREAD:
             self._held = True
             self.transport.pause_reading()
@@ -110,10 +118,13 @@ class Connection(HttpToolsProtocol):
             if not self.flow.read_paused:
                 self.transport.resume_reading()
 
-    def eof_received(self) -> None:
-        """What came before the end is read."""
-        while self._unread and not self.transport.is_closing():
-            self._go_on()
+    def handle_websocket_upgrade(self) -> None:
+        """Hand over, unless a request before is not answered: its answer would end up in the WebSocket."""
+        before: RequestResponseCycle | None = self.cycle  # None before the first request
+        if before is not None and not before.response_complete:
+            self.send_400_response("")
+        else:
+            super().handle_websocket_upgrade()
 
     def _read(self, data: bytes) -> None:
         """Read it, unless it has no end."""
@@ -144,25 +155,25 @@ class Connection(HttpToolsProtocol):
             raise HeadTooLarge("")  # the parser stops, and calls it an error of its own
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what is not HTTP, or has no end."""
+        """Refuse what is not HTTP, or has no end; requests before it are answered first."""
+        error: ServiceError = BadRequest("this is not HTTP/1.1 as it should be")
+        if max(self._head, self._loose) > MAX_HEAD:
+            error = HeadTooLarge(f"the address and the headers of a request may have at most {MAX_HEAD} bytes")
         cycle: RequestResponseCycle | None = getattr(self, "cycle", None)  # None before the first request
         if cycle is not None and not cycle.response_complete:
-            if not cycle.more_body:
+            if not cycle.more_body or self.pipeline:
                 cycle.keep_alive = False
+                if cycle.more_body:  # it waits behind others, and is answered by its refusal when it is its turn
+                    self.pipeline[0] = (cycle, refusal(error))  # type: ignore[assignment] # Starlette's words for ASGI
+                self._refused = True
                 self.flow.pause_reading()
                 return
             if cycle.response_started:
                 self.transport.close()
                 return
-        error: ServiceError = BadRequest("this is not HTTP/1.1 as it should be")
-        if max(self._head, self._loose) > MAX_HEAD:
-            error = HeadTooLarge(f"the address and the headers of a request may have at most {MAX_HEAD} bytes")
-        body = pydantic_core.to_json(error.problem())
-        head = (
-            f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}\r\n"
-            f"content-type: application/problem+json\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
-        )
-        self.transport.write(head.encode() + body)
+            cycle.disconnected = True  # whatever the application still says of it is not sent
+            cycle.message_event.set()
+        self.transport.write(answer(error))
         self._refused = True
         self._unread.clear()
         self.transport.resume_reading()
@@ -195,6 +206,7 @@ class Connection(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """A body that was answered before its end still has to end."""
         super().on_response_complete()
+        self._soon()
         # With requests in a row `cycle` is the newest, whose body the application may still want.
         if self.cycle.response_complete and self.cycle.more_body and not self.transport.is_closing():
             self._owes()

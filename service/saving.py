@@ -82,9 +82,10 @@ class Saving:
         self._progress[stream] = Progress(newest, saved)
 
     def found(self, stream: str, version: int) -> None:
-        """There is a checkpoint."""
+        """A learner was read from a checkpoint; what came after it is replayed from here."""
         progress = self._progress[stream]
         progress.saved = max(progress.saved, version)
+        progress.seconds = progress.tried_seconds = 0.0
 
     def replayed(self, stream: str, seconds: float) -> None:
         """The log was learnt up to its end, which took so long."""

@@ -170,3 +170,55 @@ async def test_a_bomb_is_unpacked_in_turns() -> None:
     _, others = await rounds(Gunzip(taking, Metrics(1))(scope, receive, send))
     assert taken == size
     assert others >= size // (64 * 1024)
+
+
+async def test_requests_in_a_row_are_read_a_piece_ahead() -> None:
+    answered: list[str] = []
+    go_on = asyncio.Event()
+
+    async def waiting(scope: Scope, receive: Receive, send: Send) -> None:
+        await go_on.wait()
+        answered.append(scope["path"])
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    config = uvicorn.Config(waiting, log_config=None, lifespan="off", timeout_keep_alive=1)
+    config.load()
+    transport = Recorder()
+    connection = limited(10, 60.0)(config, uvicorn.Server(config).server_state, {})
+    transport.protocol = connection
+    connection.connection_made(transport)
+    requests = [b"GET /%d HTTP/1.1\r\n\r\n" % number for number in range(10_000)]
+    connection.data_received(b"".join(requests))
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert len(connection.pipeline) * len(requests[0]) <= protocol.PIECE
+    go_on.set()
+    async with asyncio.timeout(30):
+        while len(answered) < len(requests):  # noqa: ASYNC110 - round by round of the loop
+            await asyncio.sleep(0)
+    assert answered == [f"/{number}" for number in range(len(requests))]
+    connection.connection_lost(None)
+
+
+async def test_a_websocket_behind_a_request_that_goes_on_is_not_begun() -> None:
+    left = asyncio.Event()
+
+    async def watching(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        assert (await receive())["type"] == "http.disconnect"
+        left.set()
+
+    config = uvicorn.Config(watching, log_config=None, lifespan="off")
+    config.load()
+    transport = Recorder()
+    connection = limited(10, 60.0)(config, uvicorn.Server(config).server_state, {})
+    transport.protocol = connection
+    connection.connection_made(transport)
+    connection.data_received(b"GET /live HTTP/1.1\r\n\r\n")
+    await asyncio.sleep(0)
+    head = "GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    connection.data_received(f"{head}Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode())
+    assert not transport.written
+    connection.connection_lost(None)
+    await asyncio.wait_for(left.wait(), 5)

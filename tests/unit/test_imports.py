@@ -29,7 +29,7 @@ SERVICE = (
     {"client_bulk", "client_watch", "client_exchange", "client_websocket"},
     {"client_async"},
     {"kernels", "store", "redis_errors", "wire", "parsing", "machine", "listen", "scores"}
-    | {"assets", "keys", "buckets", "environment", "seasons", "turns"},
+    | {"assets", "keys", "buckets", "environment", "seasons", "turns", "unframed"},
     {"tensors", "metrics"},
     {"tensor_events", "examples"},
     {"saving"},

@@ -25,6 +25,10 @@ from tests.e2e.hostile.wire import (
     slow,
 )  # fmt: skip
 
+UPGRADE = (
+    "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
+)  # fmt: skip
 MANY_HEADERS = b"".join(b"h%d: x\r\n" % i for i in range(1000))
 BOMB = gzip.compress(bytes(100_000_000))
 LINE_BOMB = gzip.compress(b'{"y":' + b"[" * 50_000_000)
@@ -146,6 +150,23 @@ ATTACKS: dict[str, tuple[Attack, list[int]]] = {
     "headers after a body without an end": (endless(head("POST", EVENTS, CHUNKED) + b"0\r\n", MANY_HEADERS, 30), [431]),
     "a chunk's extension without an end": (endless(head("POST", EVENTS, CHUNKED) + b"1;", b"a" * 10_000, 30), [431]),
     "400 idle connections": (idle(400), [CLOSED]),
+    # Several requests at once.
+    "a request, then what is none": (raw(head("GET", "/livez") + b"ZZ\r\n\r\n"), [200]),
+    "a request, then one whose body is none": (
+        raw(head("GET", "/livez") + head("POST", EVENTS, CHUNKED) + b"ZZ\r\n" + EVENT), [200, 400],
+    ),
+    "a body that is none, of a request that is answered without it": (
+        raw(head("POST", "/nothing", CHUNKED) + b"ZZ\r\n" + EVENT), [400],
+    ),
+    "a WebSocket behind a request": (raw(head("GET", STREAM) + head("GET", f"{STREAM}/ws", *UPGRADE)), [200]),
+    "3,000 requests at once": (
+        raw(head("GET", "/livez") * 3000 + head("GET", "/livez", "Connection: close")), [200] * 3001,
+    ),
+    # Handshakes that cannot be read.
+    "a handshake of 150 headers": (
+        raw(head("GET", f"{STREAM}/ws", *UPGRADE, *(f"h{i}: x" for i in range(150)))), [431],
+    ),
+    "a handshake with a header of 9,000 bytes": (raw(head("GET", f"{STREAM}/ws", *UPGRADE, f"h: {'x' * 9000}")), [431]),
     # WebSockets.
     "a frame a byte at a time": (frames(*(bytes([b]) for b in frame(b'{"y":1}')), pause=0.15), [422]),
     "10^5 parts of nothing": (frames(frame(b"", final=False), *[frame(b"", 0, final=False) * 1000] * 100), [1009]),

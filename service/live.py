@@ -7,6 +7,7 @@ way (`service.past`). A feed holds the newest outcomes once, for all its watcher
 """
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ from service.hot import HotCopies, HotCopy
 from service.past import Past, Shown
 from service.store import Store
 from service.wire import Answers, OutcomeWriter
+
+logger = logging.getLogger(__name__)
 
 RING = 2048
 """Outcomes that a feed holds."""
@@ -94,12 +97,9 @@ class Live:
     async def _shown(self, stream: str, after: int | None, idle: float) -> AsyncIterator[Shown | None]:
         # Counted before anything is waited for: a burst stays within the bound but for those who have not begun.
         self._watchers += 1
+        feed = None
         try:
             feed = await self._open(stream)
-        except BaseException:
-            self._watchers -= 1
-            raise
-        try:
             position = feed.copy.token.version if after is None else after
             while not self._closing.is_set():
                 moved, found = feed.moved, await self._since(stream, feed, position)
@@ -112,12 +112,19 @@ class Live:
                     await asyncio.wait_for(moved.wait(), idle)
                 except TimeoutError:
                     yield None
+        except (ServiceError, log.DamagedLog) as error:
+            # The answer has begun, so it can only end: the watcher comes back, to what it has not seen.
+            logger.warning("a watcher of stream %s is let go: %s", stream, error)
         finally:
             self._watchers -= 1
-            feed.watchers -= 1
-            if feed.watchers == 0 and feed.task is not None:
-                feed.task.cancel()
-                self._feeds.pop(stream, None)
+            if feed is not None:
+                self._leave(stream, feed)
+
+    def _leave(self, stream: str, feed: Feed) -> None:
+        feed.watchers -= 1
+        if feed.watchers == 0 and feed.task is not None:
+            feed.task.cancel()
+            self._feeds.pop(stream, None)
 
     async def _open(self, stream: str) -> Feed:
         feed = self._feeds.get(stream)

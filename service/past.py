@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 import model
 from service import log
 from service.checkpoint import unpack
-from service.errors import ServiceError
 from service.hot import HotCopy
 from service.store import Store, Token
 from service.wire import OutcomeWriter
@@ -57,7 +56,8 @@ class Past:
     ) -> tuple[Shown, ...]:
         """Those after a version until another of the history of `newest`.
 
-        Where the log does not reach back so far, a gap comes before those that it has; none, where it has none.
+        Where the log does not reach back so far, a gap comes before those that it has; none, where it has none. Raises
+        Unavailable, DamagedLog.
         """
         async with self._one:
             if self._closing.is_set():
@@ -75,10 +75,7 @@ class Past:
                 begun = begun or Read(copy, ())
             if until - begun.copy.token.version > CATCH_UP:
                 return ()
-            try:
-                more = await self.read(stream, writer, begun.copy, until)
-            except ServiceError:
-                return ()
+            more = await self.read(stream, writer, begun.copy, until)
             if more is None:
                 return ()
             shown = begun.shown + more.shown
@@ -100,9 +97,7 @@ class Past:
             events = log.decode(segment)
             if events.first != token.version + 1:
                 return None
-            learner = learner.copy()
-            outcomes = await asyncio.to_thread(learner.observe_many, events.Y, events.X, events.times)
-            answers = writer.seen(writer.write([None] * len(events.times), outcomes), events)
+            learner, answers = await asyncio.to_thread(_learnt, learner, writer, events)
             shown += [Shown(events.first + i, answer) for i, answer in enumerate(answers)]
             token = Token(events.last, token.epoch, log.link(token.chain, segment))
             if until is not None and token.version >= until:
@@ -130,7 +125,7 @@ class Past:
             return copy
         segments = await self._store.segments(stream, 0)
         if segments and log.bounds(segments[0])[0] == 1:
-            learner = model.Learner(newest.learner.config)
+            learner = await asyncio.to_thread(model.Learner, newest.learner.config)
             return HotCopy(learner, Token.first(head.token.epoch), learner.nbytes)
         return await self._checkpoint(stream, head.token.epoch, sorted(set(head.checkpoints) - set(earlier)))
 
@@ -138,6 +133,14 @@ class Past:
         """The first of these that can be read."""
         for version in versions:
             with contextlib.suppress(model.DamagedState, model.OtherFormat):
-                chain, learner = unpack(await self._store.read_checkpoint(stream, version) or b"")
+                blob = await self._store.read_checkpoint(stream, version) or b""
+                chain, learner = await asyncio.to_thread(unpack, blob)
                 return HotCopy(learner, Token(version, epoch, chain), learner.nbytes)
         return None
+
+
+def _learnt(learner: model.Learner, writer: OutcomeWriter, events: log.Events) -> tuple[model.Learner, list[bytes]]:
+    """A copy of the learner that has learnt the events, and what is shown of them."""
+    learner = learner.copy()
+    outcomes = learner.observe_many(events.Y, events.X, events.times)
+    return learner, writer.seen(writer.write([None] * len(events.times), outcomes), events)

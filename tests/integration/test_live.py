@@ -12,7 +12,7 @@ import pytest
 
 import model
 from service import past
-from service.errors import TooMany, UnknownStream
+from service.errors import TooMany, Unavailable, UnknownStream
 from service.live import RING
 from service.memory_store import MemoryStore
 from service.past import Shown
@@ -302,6 +302,26 @@ async def test_a_watcher_that_falls_behind_the_ring_is_served_from_the_log() -> 
     for one, outcome in islice(zip(seen, learnt, strict=True), 0, None, 97):
         assert without_id(one.outcome or b"") == without_id(outcome)
     await shown.aclose()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("call", ["head", "segments"])
+async def test_a_watcher_is_let_go_without_a_gap_while_the_store_is_away(
+    monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    process = Process(store := MemoryStore())
+    await process.streams.create("s", CONFIG)
+    await process.learn(1, 5)
+
+    async def away(*_: object) -> None:
+        raise Unavailable("the store does not answer", retry_after=1)
+
+    shown = await watch(process, after=2)
+    with monkeypatch.context() as patch:
+        patch.setattr(store, call, away)
+        assert [one async for one in shown] == []
+    again = await watch(process, after=2)
+    assert [one.version for one in await take(again, 3)] == [3, 4, 5]
+    await again.aclose()  # type: ignore[attr-defined]
 
 
 async def test_a_stream_that_is_made_anew_is_told_as_a_gap() -> None:

@@ -73,7 +73,7 @@ docs: .venv/.run ## Write what docs/OPERATIONS.md says of the settings from serv
 
 clean: ## Remove .venv and what the tools left; the data in .nobacktrack stays
 	@rm -rf .venv .hypothesis .image-test .mypy_cache .pytest_cache .ruff_cache
-	@find model service tests -name __pycache__ -prune -exec rm -rf {} +
+	@find model service deploy tests -name __pycache__ -prune -exec rm -rf {} +
 
 # What is installed: .run for the service, .dev for the service and the tools, .contract for schemathesis. Each is newer than the files it follows.
 

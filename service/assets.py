@@ -5,7 +5,6 @@ None of them is loaded from elsewhere, so that both work in networks that are cl
 
 import gzip
 import hashlib
-import mimetypes
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata, util
@@ -13,6 +12,7 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent / "static"
 PLOTLY = "plotly.min.js"
+KINDS = {".css": "text/css", ".html": "text/html", ".js": "text/javascript", ".svg": "image/svg+xml"}
 PLOTLY_PLACE = b"{{ plotly }}"
 """Stands in the page for the address of plotly.js: its version is part of it, so that a browser may keep it."""
 
@@ -57,7 +57,6 @@ def asset(name: str) -> Asset:
     """One of `names`. The first time it is read and packed, which takes plotly.js a quarter of a second."""
     content = (plotly() if name == PLOTLY else FOLDER / name).read_bytes()
     content = content.replace(PLOTLY_PLACE, f"static/{PLOTLY}?v={metadata.version('plotly')}".encode())
-    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
     # The same bytes wherever it is packed: no time of day in it.
     packed = gzip.compress(content, mtime=0)
-    return Asset(packed, kind, f'"{hashlib.sha256(content).hexdigest()[:16]}"')
+    return Asset(packed, KINDS[Path(name).suffix], f'"{hashlib.sha256(content).hexdigest()[:16]}"')

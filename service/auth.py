@@ -42,10 +42,10 @@ class Need(NamedTuple):
 OPEN, READ, WRITE, ADMIN = Need(None), Need("read"), Need("write"), Need("admin")
 
 RULES: dict[tuple[str, str], Need] = {
-    # Probes know no keys. The documentation is that of every such service and holds no data.
     # The page holds no data: it asks for a key, and with that for what it shows.
     ("GET", "/"): OPEN,
     ("GET", "/static/{name}"): OPEN,
+    # Probes know no keys. The documentation is that of every such service and holds no data.
     ("GET", "/livez"): OPEN,
     ("GET", "/readyz"): OPEN,
     ("GET", "/docs"): OPEN,

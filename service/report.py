@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from service import assets
 from service.replay import Report
-from service.schemas import Event, Outcome, number
+from service.schemas import Event, Outcome, Said, number
 
 Float64 = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]
@@ -51,7 +51,7 @@ class Recording:
 
     def add(self, event: Event, outcome: Outcome) -> None:
         """Take the next event and its outcome."""
-        said = (event.values, outcome.prediction, outcome.lower, outcome.upper)
+        said: tuple[Mapping[str, Said | str], ...] = (event.values, outcome.prediction, outcome.lower, outcome.upper)
         for column, values in zip(self._by_target.values(), said, strict=True):
             column.extend(_float(number(values.get(target))) for target in self.targets)
         time = math.nan if event.time is None else event.time.timestamp()

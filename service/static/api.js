@@ -18,9 +18,22 @@ const address = (path) => new URL(path, document.baseURI);
 
 export const streamPath = (name, ...rest) => ["v1/streams", ...[name, ...rest].map(encodeURIComponent)].join("/");
 
+// In the tab's storage alone, and where a browser forbids that only for as long as the page is open.
+let held = "";
+try {
+  held = sessionStorage.getItem(KEY) ?? "";
+} catch {}
+
 export const key = {
-  get: () => sessionStorage.getItem(KEY) ?? "",
-  set: (value) => (value ? sessionStorage.setItem(KEY, value) : sessionStorage.removeItem(KEY)),
+  get: () => held,
+  /** An empty text forgets the key. */
+  set: (value) => {
+    held = value;
+    try {
+      if (value) sessionStorage.setItem(KEY, value);
+      else sessionStorage.removeItem(KEY);
+    } catch {}
+  },
 };
 
 let wanted = async () => false;

@@ -31,7 +31,7 @@ function keyDialog() {
   document.getElementById("key-form").addEventListener("submit", (event) => {
     event.preventDefault();
     const text = field.value.trim();
-    if (!/^[!-~]+$/.test(text)) {
+    if (!/^[!-~]*$/.test(text)) {
       said.textContent = "A key is letters, digits and signs, without spaces.";
       return;
     }
@@ -60,5 +60,8 @@ document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault(); // the address says which view is shown
   main.focus();
 });
-window.addEventListener("hashchange", route);
+window.addEventListener("hashchange", () => {
+  route();
+  main.focus();
+});
 route();

@@ -36,6 +36,8 @@ class StreamView {
   #frame = null;
   #drawn = -Infinity;
   #asked = -Infinity;
+  #refused = null;
+  #why = "";
   #looking = null;
   #paused = false;
 
@@ -190,14 +192,16 @@ class StreamView {
   async #drawValues(columns, target, colours) {
     const { parts } = this;
     this.#forecast();
-    const ahead = this.#ahead === null ? null : {
-      x: this.#series.ahead(this.#ahead.steps.length),
-      ...Object.fromEntries(["mean", "lower", "upper"].map((of) =>
-        [of, this.#ahead.steps.map((step) => step[of][target])])),
+    // What has come since it was asked for is no forecast any more.
+    const steps = this.#ahead?.steps.slice(Math.max(0, this.#series.last.version - this.#ahead.after)) ?? [];
+    const ahead = steps.length === 0 ? null : {
+      x: this.#series.ahead(steps.length),
+      ...Object.fromEntries(["mean", "lower", "upper"].map((of) => [of, steps.map((step) => step[of][target])])),
     };
     await draw(parts.series, seriesFigure(columns, { name: target, anomalies: ANOMALY, ahead, colours }));
     const zoom = matchMedia("(pointer: coarse)").matches ? "" : " Drag to zoom, double-click to go back.";
-    const inputs = this.#config.inputs?.length && ahead ? " The forecast does not know the inputs to come." : "";
+    const refused = Number(parts.horizon.value) === this.#refused ? ` No forecast: ${this.#why}.` : "";
+    const inputs = this.#config.inputs?.length && ahead ? " The forecast does not know the inputs to come." : refused;
     say(parts["series-note"],
       `The last ${count(columns.x.length)} events${ahead ? "; beyond the dashed line, the forecast" : ""}.` +
       `${zoom}${inputs}`);
@@ -223,18 +227,21 @@ class StreamView {
     const horizon = Number(this.parts.horizon.value);
     const { last } = this.#series;
     const now = performance.now();
-    if (horizon === 0 || now - this.#asked < FORECAST || this.#ahead?.after === last.version) return;
+    if (horizon === 0 || horizon === this.#refused || now - this.#asked < FORECAST) return;
+    if (this.#ahead?.after === last.version) return;
     this.#asked = now;
     const path = streamPath(this.name, "forecast");
     const unknown = Object.fromEntries((this.#config.inputs ?? []).map((input) => [input, null]));
     try {
-      const { steps } = this.#config.inputs?.length
+      const { version, steps } = this.#config.inputs?.length
         ? await sendJson(path, JSON.stringify({ x: Array(horizon).fill(unknown) }), { signal: this.signal })
         : await getJson(`${path}?horizon=${horizon}`, { signal: this.signal });
-      if (horizon === Number(this.parts.horizon.value)) this.#ahead = { after: last.version, steps };
-    } catch {
-      this.#ahead = null; // the connection's state says what is wrong
-      return;
+      if (horizon === Number(this.parts.horizon.value)) this.#ahead = { after: version, steps };
+    } catch (error) {
+      this.#ahead = null;
+      if (![400, 413, 422].includes(error.status)) return; // the connection's state says what is wrong
+      this.#refused = horizon;
+      this.#why = error.message;
     }
     this.draw();
   }

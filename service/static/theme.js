@@ -4,7 +4,20 @@ const THEME = "nobacktrack.theme";
 const CHOICES = ["auto", "light", "dark"];
 const NAMES = { auto: "Theme: auto", light: "Theme: light", dark: "Theme: dark" };
 
-const current = () => (CHOICES.includes(localStorage.getItem(THEME)) ? localStorage.getItem(THEME) : "auto");
+// A browser may forbid storage: then a choice holds for as long as the page is open.
+let chosen = "auto";
+try {
+  chosen = localStorage.getItem(THEME);
+} catch {}
+
+const current = () => (CHOICES.includes(chosen) ? chosen : "auto");
+
+function choose(choice) {
+  chosen = choice;
+  try {
+    localStorage.setItem(THEME, choice);
+  } catch {}
+}
 
 function apply(button) {
   const choice = current();
@@ -17,7 +30,7 @@ function apply(button) {
 /** Let a button go through the choices. Whoever draws with colours listens to the document's event `theme`. */
 export function themeSwitch(button) {
   button.addEventListener("click", () => {
-    localStorage.setItem(THEME, CHOICES[(CHOICES.indexOf(current()) + 1) % CHOICES.length]);
+    choose(CHOICES[(CHOICES.indexOf(current()) + 1) % CHOICES.length]);
     apply(button);
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => apply(button));

@@ -80,9 +80,15 @@ def test_the_proxy_passes_everything_on_as_it_comes(proxy: tuple[str, ssl.SSLCon
             yield b'{"y": {"y": %d}}' % (number % 7) + b" " * 2000 + b"\n"
 
     with httpx.Client(base_url=f"https://{address}", verify=trust, timeout=20) as client:
-        made = client.put("/v1/streams/proxied", json={"targets": ["y"], "units": 2})
+        own = {"X-Request-ID": "mine"}
+        made = client.put("/v1/streams/proxied", json={"targets": ["y"], "units": 2}, headers=own)
         assert made.status_code == 201
-        assert re.fullmatch("[0-9a-f]{32}", made.headers["x-request-id"]), "the proxy's name of the request"
+        assert made.headers["x-request-id"] == "mine"
+        assert client.get("/metrics").status_code == 404
+        page = client.get("/")
+        assert "<title>NoBackTrack" in page.text
+        for file in re.findall(r'(?:src|href)="(static/[^"]+)"', page.text):
+            assert client.get(f"/{file}").status_code == 200
         with client.stream("GET", "/v1/streams/proxied/live") as live:
             assert client.post("/v1/streams/proxied/events", json={"y": {"y": 1}}).json()["version"] == 1
             assert next(line for line in live.iter_lines() if line.startswith("id:")) == "id: 1"

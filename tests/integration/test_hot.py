@@ -84,9 +84,9 @@ async def test_forecasts_go_on_from_a_hot_copy_while_the_store_is_away() -> None
     assert await service.streams.forecast("s", 2) == fresh
 
 
-async def test_thousands_of_streams_in_the_memory_of_a_few() -> None:
+async def test_a_thousand_streams_in_the_memory_of_a_few() -> None:
     """Learners come and go; whatever is asked of whichever, it is as if it had always been there."""
-    count, again = 2000, 10
+    count, again = 1000, 10
     store = MemoryStore()
     bound = 20 * model.Learner(model.Config.from_dict(CONFIG)).nbytes
     service = Service(store, hot_bytes=bound)

@@ -16,7 +16,7 @@ from service.redis_store import RedisStore
 from service.store import Commit, Committed, Conflict, Duplicate, Head, Keep, Store, Token
 from tests.integration.commits import following, record
 
-RUNS = int(os.environ.get("NBT_TEST_MACHINE_RUNS", "200"))
+RUNS = int(os.environ.get("NBT_TEST_MACHINE_RUNS", "100"))
 STEPS = 50
 KEPT = 5
 """Outcomes: few, so that some are forgotten."""

@@ -14,8 +14,9 @@ from service.unframed import answer
 
 MAX_PARTS = 1024
 """Frames of one message. Empty ones are within any limit on its bytes."""
-PIECE = 256
-"""Bytes that are read before the clock is looked at: forty empty frames."""
+PIECE = 64
+"""Bytes that are read before the clock is looked at, ten empty frames; twice as many each time that there is time left.
+What takes long is a frame, and not a byte."""
 
 
 class Frames(WebSocketsSansIOProtocol):
@@ -63,10 +64,11 @@ class Frames(WebSocketsSansIOProtocol):
             self._next = self.loop.call_soon(self._go_on)
 
     def _go_on(self) -> None:
-        self._next, turn = None, Turn()
+        self._next, turn, size = None, Turn(), PIECE
         while self._unread and not self.read_paused:
-            piece = bytes(self._unread[:PIECE])
-            del self._unread[:PIECE]
+            piece = bytes(self._unread[:size])
+            del self._unread[:size]
+            size *= 2
             super().data_received(piece)
             if self.conn.handshake_exc is not None and not self.handshake_initiated:
                 # uvicorn does not look at it, and would leave the connection open for good.

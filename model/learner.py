@@ -6,7 +6,7 @@ from typing import NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from model import ahead, step
+from model import ahead, optim, step
 from model.config import Config
 from model.initial import initial
 from model.outcome import Outcomes, outcomes, rules
@@ -50,6 +50,15 @@ class Learner:
     def state(self) -> State:
         """The complete state; to be read, not written."""
         return self._state
+
+    @property
+    def step_size(self) -> float:
+        """η of the next step of the recurrent parameters, `optim.caution` included; 0 where they are frozen."""
+        config, state = self.config, self._state
+        if config.estimator == "frozen":
+            return 0.0
+        eta = optim.step_size(config.learning_rate, config.learning_rate_decay, int(state.clock[1]))
+        return eta * optim.caution(state.scales.losses) if config.optimiser == "adam" else eta
 
     @property
     def nbytes(self) -> int:

@@ -83,7 +83,8 @@ class Learning:
         outcomes = learnt.answers.outcomes
         covered, recent = coverage(outcomes, learnt.events.Y), self._hot.recent(stream.name)
         recent.add(outcomes, covered)
-        self._metrics.learnt(stream.name, outcomes, covered, learnt.seconds, recent.drifting)
+        step_size = learnt.copy.learner.step_size
+        self._metrics.learnt(stream.name, outcomes, covered, learnt.seconds, step_size, recent.drifting)
         self._live.show(stream.name, learnt.copy, learnt.answers, learnt.events)
 
 

@@ -68,6 +68,7 @@ class Named(NamedTuple):
     expired: Counter
     tangent_norm: Gauge
     gradient_norm: Gauge
+    step_size: Gauge
 
 
 class Metrics:
@@ -187,6 +188,10 @@ class Metrics:
         self.gradient_norm = Gauge(
             "nobacktrack_gradient_norm", "Bound on the gradient's norm at the last event.", ["stream"], registry=r
         )
+        self.step_size = Gauge(
+            "nobacktrack_step_size", "Step size of the recurrent parameters after the last event.", ["stream"],
+            registry=r,
+        )  # fmt: skip
         self.ready = Gauge("nobacktrack_ready", "1 when the kernels are compiled and the store answers.", registry=r)
         self.store_up = Gauge("nobacktrack_store_up", "1 when the store has answered this scrape in time.", registry=r)
         self.store_bytes = Gauge(
@@ -205,6 +210,7 @@ class Metrics:
         self._families = Named(
             self.events, self.scored, self.loss, self.baseline_loss, self.judged, self.inside, self.anomalous,
             self.duplicates, self.deferred, self.expired, self.tangent_norm, self.gradient_norm,
+            self.step_size,
         )  # fmt: skip
 
     def of(self, stream: str) -> Named:
@@ -229,8 +235,9 @@ class Metrics:
                 family.remove(stream)
 
     def learnt(
-        self, stream: str, outcomes: Outcomes, coverage: Coverage, seconds: float, drifting: Callable[[], bool]
-    ) -> None:
+        self, stream: str, outcomes: Outcomes, coverage: Coverage, seconds: float, step_size: float,
+        drifting: Callable[[], bool],
+    ) -> None:  # fmt: skip
         """Count a batch that was learnt in `seconds` and made durable. `drifting` is asked when somebody looks."""
         label, count, of = self.label(stream), len(outcomes.version), self.of(stream)
         scored = ~np.isnan(outcomes.loss)
@@ -246,6 +253,7 @@ class Metrics:
                 acted.inc(int(np.count_nonzero(outcomes.guarded & bit)))
         of.tangent_norm.set(float(outcomes.tangent_norm[-1]))
         of.gradient_norm.set(float(outcomes.gradient_norm[-1]))
+        of.step_size.set(step_size)
         if label != OTHER:
             self.drifting.labels(label).set_function(drifting)
         self.update_seconds.observe_many(seconds / count, count)

@@ -134,6 +134,13 @@ GRADIENT = Row("Gradient", [
         "short", [(f"max by (stream) (nobacktrack_tangent_norm{{{STREAMS}}})", "{{stream}}")], least=0.0,
     ),
     Panel(
+        "Step size",
+        "By how much the newest event moved the recurrent parameters of each stream, in units of Adam's step: the "
+        "configuration's learning rate, which falls with the events, and falls further on a stream that is predicted "
+        "almost exactly. 0 where they are frozen.",
+        "short", [(f"max by (stream) (nobacktrack_step_size{{{STREAMS}}})", "{{stream}}")], least=0.0,
+    ),
+    Panel(
         "Guards",
         "Times per second that a guard acted: a tangent was `shrunk` to its bound, or a step was `skipped` and the "
         "tangents begun anew. All streams of the chosen instances.",

@@ -56,7 +56,7 @@ def test_a_batch_counts_as_its_events_do_one_by_one() -> None:
         metrics = Metrics(1)
         for first, last in pairwise(cuts):
             part = model.Outcomes(*(field[first:last] for field in fields))
-            metrics.learnt("s", part, coverage(part, Y[first:last]), 0.1, lambda: False)
+            metrics.learnt("s", part, coverage(part, Y[first:last]), 0.1, 1e-3, lambda: False)
         value = metrics.registry.get_sample_value
         judged = inside = 0
         for row, lower, upper in zip(Y, outcomes.lower, outcomes.upper, strict=True):
@@ -78,6 +78,7 @@ def test_a_batch_counts_as_its_events_do_one_by_one() -> None:
         assert value("nobacktrack_commit_events_count") == len(cuts) - 1
         assert value("nobacktrack_update_seconds_count") == 400
         assert value("nobacktrack_gradient_norm", STREAM) == outcomes.gradient_norm[-1]
+        assert value("nobacktrack_step_size", STREAM) == 1e-3
 
 
 def test_symbols_have_no_intervals() -> None:
@@ -89,7 +90,7 @@ def test_symbols_have_no_intervals() -> None:
 def test_guards_are_counted_by_their_bits() -> None:
     metrics = Metrics(1)
     outcomes = learnt(guarded=[0, 1, 2, 3, 1])
-    metrics.learnt("s", outcomes, coverage(outcomes, np.zeros((5, 1))), 0.1, lambda: False)
+    metrics.learnt("s", outcomes, coverage(outcomes, np.zeros((5, 1))), 0.1, 1e-3, lambda: False)
     value = metrics.registry.get_sample_value
     assert value("nobacktrack_guards_total", {"guard": "shrunk"}) == 3
     assert value("nobacktrack_guards_total", {"guard": "skipped"}) == 2
@@ -103,7 +104,7 @@ def test_a_stream_drifts_when_somebody_looks() -> None:
         outcomes.version[:] += batch * NEWEST
         covered = coverage(outcomes, np.zeros((NEWEST, 1)))
         recent.add(outcomes, covered)
-        metrics.learnt("s", outcomes, covered, 0.1, recent.drifting)
+        metrics.learnt("s", outcomes, covered, 0.1, 1e-3, recent.drifting)
         drifting = metrics.registry.get_sample_value("nobacktrack_drifting", STREAM)
         assert drifting == recent.summary().drift == (batch == 2)
 
@@ -136,7 +137,7 @@ def test_streams_come_and_go_and_never_have_more_names_than_there_may_be() -> No
 
     for step in range(6):
         for name in (f"a{step}", f"b{step}", f"c{step}"):
-            metrics.learnt(name, outcomes, covered, 0.1, lambda: True)
+            metrics.learnt(name, outcomes, covered, 0.1, 1e-3, lambda: True)
         assert names() == {f"a{step}", f"b{step}", "other"}
         assert metrics.registry.get_sample_value("nobacktrack_events_total", {"stream": "other"}) == step + 1
         assert metrics.registry.get_sample_value("nobacktrack_drifting", {"stream": "other"}) is None

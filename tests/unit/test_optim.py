@@ -35,6 +35,18 @@ def test_a_network_that_predicts_well_moves_little() -> None:
     assert 0.0 < longest <= 1.001 * factor * 1e-3 * (1 - BETA1) / np.sqrt(1 - BETA2)
 
 
+def test_the_step_size_that_is_told_is_the_next_one() -> None:
+    for estimator, optimiser in (("nobacktrack", "sgd"), ("nobacktrack", "adam"), ("frozen", "adam")):
+        config = {"targets": ["y"], "units": 8, "calendar": [], "estimator": estimator, "optimiser": optimiser}
+        learner = model.Learner(model.Config.from_dict(config))
+        learner.observe_many(DATA)
+        scheduled = 1e-3 / (1.0 + 0.1 * learner.state.clock[1] ** 0.5)
+        factor = optim.caution(learner.state.scales.losses)
+        assert factor < 1.0
+        expected = {"sgd": scheduled, "adam": scheduled * factor}[optimiser] if estimator != "frozen" else 0.0
+        assert learner.step_size == pytest.approx(expected, rel=1e-12)
+
+
 def test_symbols_always_take_whole_steps() -> None:
     learner = model.Learner(model.Config(targets=("s",), alphabet=("a", "b"), units=4))
     learner.observe_many(np.tile([0.0, 1.0], 500)[:, None])

@@ -8,14 +8,14 @@ from typing import Any, TypeVar
 import pytest
 import uvicorn
 from starlette.requests import Request
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service import frames, protocol, turns
 from service.bulk import learnt
 from service.frames import Frames
 from service.gunzip import Gunzip
 from service.metrics import Metrics
-from service.protocol import limited
+from service.protocol import Connection, limited
 from tests.integration.asgi import request_scope
 
 pytestmark = pytest.mark.anyio
@@ -71,6 +71,17 @@ class Recorder(asyncio.Transport):
         return self.protocol
 
 
+def connected(app: ASGIApp) -> tuple[Connection, Recorder]:
+    """An HTTP connection to an application, and the transport that remembers what it is answered."""
+    config = uvicorn.Config(app, log_config=None, lifespan="off", timeout_keep_alive=1)
+    config.load()
+    transport = Recorder()
+    connection = limited(10, 60.0)(config, uvicorn.Server(config).server_state, {})
+    transport.protocol = connection
+    connection.connection_made(transport)
+    return connection, transport
+
+
 async def listening(scope: Scope, receive: Receive, send: Send) -> None:
     """Takes a WebSocket, or the body of a request, and waits."""
     if scope["type"] == "websocket":
@@ -111,12 +122,7 @@ async def test_chunks_of_a_byte_at_once_are_read_in_turns() -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
-    config = uvicorn.Config(taking, log_config=None, lifespan="off", timeout_keep_alive=1)
-    config.load()
-    transport = Recorder()
-    connection = limited(10, 60.0)(config, uvicorn.Server(config).server_state, {})
-    transport.protocol = connection
-    connection.connection_made(transport)
+    connection, transport = connected(taking)
     chunks = 10_000
     connection.data_received(
         b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * chunks + b"0\r\n\r\n"
@@ -182,12 +188,7 @@ async def test_requests_in_a_row_are_read_a_piece_ahead() -> None:
         await send({"type": "http.response.start", "status": 204, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
-    config = uvicorn.Config(waiting, log_config=None, lifespan="off", timeout_keep_alive=1)
-    config.load()
-    transport = Recorder()
-    connection = limited(10, 60.0)(config, uvicorn.Server(config).server_state, {})
-    transport.protocol = connection
-    connection.connection_made(transport)
+    connection, _ = connected(waiting)
     requests = [b"GET /%d HTTP/1.1\r\n\r\n" % number for number in range(10_000)]
     connection.data_received(b"".join(requests))
     for _ in range(100):
@@ -209,12 +210,7 @@ async def test_a_websocket_behind_a_request_that_goes_on_is_not_begun() -> None:
         assert (await receive())["type"] == "http.disconnect"
         left.set()
 
-    config = uvicorn.Config(watching, log_config=None, lifespan="off")
-    config.load()
-    transport = Recorder()
-    connection = limited(10, 60.0)(config, uvicorn.Server(config).server_state, {})
-    transport.protocol = connection
-    connection.connection_made(transport)
+    connection, transport = connected(watching)
     connection.data_received(b"GET /live HTTP/1.1\r\n\r\n")
     await asyncio.sleep(0)
     head = "GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"

@@ -10,6 +10,7 @@ COPY requirements.lock ./
 RUN --mount=type=cache,target=/root/.cache/pip \
     /opt/nobacktrack/bin/pip install --require-hashes --no-deps --requirement requirements.lock
 COPY pyproject.toml README.md LICENSE ./
+COPY nobacktrack nobacktrack
 COPY model model
 COPY service service
 RUN /opt/nobacktrack/bin/pip install --no-deps --no-build-isolation . \
@@ -38,7 +39,7 @@ WORKDIR /var/lib/nobacktrack
 # its first start. With a read-only root, mount a volume at /var/cache/nobacktrack: the engine
 # fills a new one from the image, and what is compiled later is kept. Without one the kernels are compiled into /tmp at
 # each start.
-RUN python -c "import model; model.warm_up()"
+RUN python -c "from nobacktrack.model import warm_up; warm_up()"
 
 EXPOSE 8000
 # Ready means: the kernels are compiled and the store answers.

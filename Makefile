@@ -69,7 +69,7 @@ lock: ## Write the lock files anew from pyproject.toml; ARGS=--upgrade takes the
 	$$uv $(COMPILE) --group dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml && \
 	$$uv $(COMPILE) --python-version 3.11 --output-file requirements-contract.lock --group contract
 
-docs: .venv/.run ## Write what docs/OPERATIONS.md says of the settings from service/settings.py
+docs: .venv/.run ## Write what docs/OPERATIONS.md says of the settings from service/settings/__init__.py
 	@.venv/bin/python -m tests.settings_table
 
 clean: ## Remove .venv and what the tools left; the data in .nobacktrack stays

@@ -1,20 +1,20 @@
 """The learning core: recurrent networks trained forward in time. No input or output, no clock, no environment.
 
-    config  = model.Config(targets=("load",))
-    learner = model.Learner(config)
-    outcome = learner.observe([41.5])
-    ahead   = learner.forecast(24)
-    learner = model.from_bytes(model.to_bytes(learner))
+config  = model.Config(targets=("load",))
+learner = model.Learner(config)
+outcome = learner.observe([41.5])
+ahead   = learner.forecast(24)
+learner = model.from_bytes(model.to_bytes(learner))
 """
 
-from model.codec import DamagedState, OtherFormat, from_bytes, to_bytes
-from model.config import Config, ConfigError
-from model.diagnosis import Diagnosis, diagnose
-from model.formats import stored_config
-from model.learner import Forecast, Learner
-from model.outcome import SHRUNK, SKIPPED, Outcomes
-from model.scaling import LARGEST
-from model.warm import warm_up
+from .codec.codec import DamagedState, OtherFormat, from_bytes, to_bytes
+from .codec.formats import stored_config
+from .config import Config, ConfigError
+from .diagnosis import Diagnosis, diagnose
+from .interface import SHRUNK, SKIPPED, Outcomes
+from .learner import Forecast, Learner
+from .numerics.scaling import LARGEST
+from .warm_up import warm_up
 
 __all__ = [
     "LARGEST",

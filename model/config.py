@@ -16,6 +16,8 @@ MAX_HORIZONS = 256
 MAX_SYMBOLS = 256
 MAX_LAGS = 512
 
+PERIODS = {"hour": 3600.0, "day": 86_400.0, "week": 604_800.0, "year": 31_556_952.0}
+"""Seconds of each season; the year is the Gregorian mean."""
 HARMONICS = {"hour": 1, "day": 4, "week": 2, "year": 1}
 """Sine and cosine pairs of each season. Four for the day: a day's shape is no sine."""
 GATES = {"leaky": 1, "gru": 4}

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from model.config import MAX_RTRL_PARAMETERS, Config
-from model.initial import initial
-from model.learner import Learner
-from model.state import Network, State, copy
-from model.types import Float64
+from .config import MAX_RTRL_PARAMETERS, Config
+from .initial_state import initial
+from .learner import Learner
+from .state import Network, State, copy
+from .types import Float64
 
 
 class Diagnosis(NamedTuple):
@@ -47,12 +47,7 @@ def diagnose(learner: Learner, Y: npt.ArrayLike, X: npt.ArrayLike | None = None,
     size = float(np.linalg.norm(exact))
     if size == 0.0:
         raise ValueError("the exact gradient of the last event is 0: end with an event that has a target")
-    drawn = np.array(
-        [
-            _gradient(learner, _still(config, seed=seed), Y, inputs)
-            for seed in range(1, samples + 1)
-        ]
-    )
+    drawn = np.array([_gradient(learner, _still(config, seed=seed), Y, inputs) for seed in range(1, samples + 1)])
     errors = drawn - exact
     mean_variance = float(drawn.var(axis=0, ddof=1).sum()) / samples
     distance = float((errors.mean(axis=0) ** 2).sum())

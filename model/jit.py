@@ -25,10 +25,10 @@ R = TypeVar("R")
 
 
 def source_digest(folder: Path) -> str:
-    """First 16 hex digits of the SHA-256 over the names and bytes of the Python files in `folder`."""
+    """First 16 hex digits of the SHA-256 over the paths and bytes of all Python files below `folder`."""
     digest = hashlib.sha256()
-    for path in sorted(folder.glob("*.py")):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    for path in sorted(folder.rglob("*.py")):
+        digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
 
 

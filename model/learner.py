@@ -6,13 +6,15 @@ from typing import NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from model import ahead, optim, step
-from model.config import Config
-from model.initial import initial
-from model.outcome import Outcomes, outcomes, rules
-from model.scaling import LARGEST, fits
-from model.state import State, arrays, copy
-from model.types import Float64
+from .config import Config
+from .event import forecast as ahead
+from .event import observe as step
+from .initial_state import initial
+from .interface import Outcomes, outcomes, rules
+from .numerics import step_sizes
+from .numerics.scaling import LARGEST, fits
+from .state import State, arrays, copy
+from .types import Float64
 
 
 class Forecast(NamedTuple):
@@ -57,8 +59,8 @@ class Learner:
         config, state = self.config, self._state
         if config.estimator == "frozen":
             return 0.0
-        eta = optim.step_size(config.learning_rate, config.learning_rate_decay, int(state.clock[1]))
-        return eta * optim.caution(state.scales.losses) if config.optimiser == "adam" else eta
+        eta = step_sizes.step_size(config.learning_rate, config.learning_rate_decay, int(state.clock[1]))
+        return eta * step_sizes.caution(state.scales.losses) if config.optimiser == "adam" else eta
 
     @property
     def nbytes(self) -> int:
@@ -90,9 +92,7 @@ class Learner:
         step.observe(self._state, self._rules, targets, inputs, self._times(times, len(targets)), out)
         return out
 
-    def forecast(
-        self, horizon: int, X: npt.ArrayLike | None = None, times: npt.ArrayLike | None = None
-    ) -> Forecast:
+    def forecast(self, horizon: int, X: npt.ArrayLike | None = None, times: npt.ArrayLike | None = None) -> Forecast:
         """Predict the next `horizon` events, given the inputs X (horizon, inputs) where there are any.
 
         Without times (horizon,) the events are taken to come at the mean interval. Changes nothing. Raises ValueError

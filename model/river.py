@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from river.time_series.base import Forecaster
 
-from model.codec import from_bytes, to_bytes
-from model.config import Cell, Config, DType, Estimator, Optimiser, Readout, Season
-from model.learner import Learner
-from model.types import Float64
+from .codec.codec import from_bytes, to_bytes
+from .config import Cell, Config, DType, Estimator, Optimiser, Readout, Season
+from .learner import Learner
+from .types import Float64
 
 Features = Mapping[Any, Any]
 
@@ -46,7 +46,7 @@ class NoBackTrackForecaster(Forecaster):  # type: ignore[misc]
 
     >>> import math
     >>> from river import metrics
-    >>> from model.river import NoBackTrackForecaster
+    >>> from nobacktrack.model.river import NoBackTrackForecaster
 
     >>> forecaster = NoBackTrackForecaster(units=16)
     >>> error, naive = metrics.MAE(), metrics.MAE()

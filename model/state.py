@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from model.types import Array, Float64, Int64
+from .types import Array, Float64, Int64
 
 PAGE = 4096
 """Bytes of a memory page."""

@@ -11,16 +11,16 @@
     │   ├── UnknownEvent
     │   ├── UnknownSnapshot
     │   └── MethodNotAllowed            405
-    ├── TooSlow                         408   1008   the rest of a request does not come
+    ├── RequestTimeout                  408   1008   the rest of a request does not come
     ├── Exists                          409   1008   the name or the id is taken by something else
-    │   ├── OtherConfig
-    │   ├── OtherBody
+    │   ├── ConfigMismatch
+    │   ├── IdReused
     │   ├── Taken
-    │   └── Conflicting                            changed by somebody else at the same moment
+    │   └── ConcurrentChange                       changed by somebody else at the same moment
     ├── TooLarge                        413   1009
     ├── UnsupportedEncoding             415   1003
     ├── HeadTooLarge                    431   1009   the address and the headers of a request
-    ├── TooMany                         429   1013   a bound is reached; come again
+    ├── LimitReached                    429   1013   a bound is reached; come again
     ├── Unavailable                     503   1013   the store is away; nothing was learnt, or it is safe to repeat
     │   └── StoreFull                   507
     └── Internal                        500   1011   our fault
@@ -44,6 +44,8 @@ class Shown(NamedTuple):
 class ServiceError(Exception):
     """The service could not do this"""
 
+    slug: ClassVar[str] = "service-error"
+    """Names the kind in `type` and in metrics; clients compare it, so it outlives the class's name."""
     status = 500
     close_code = 1011
     shown: ClassVar[Shown]
@@ -53,11 +55,6 @@ class ServiceError(Exception):
         self.detail = detail
         self.field = field
         self.retry_after = retry_after
-
-    @classmethod
-    def slug(cls) -> str:
-        """`UnknownStream` → `unknown-stream`."""
-        return "".join(f"-{c.lower()}" if c.isupper() else c for c in cls.__name__).lstrip("-")
 
     @classmethod
     def title(cls) -> str:
@@ -72,7 +69,7 @@ class ServiceError(Exception):
     def problem(self) -> dict[str, object]:
         """The error as an RFC 9457 problem object."""
         problem: dict[str, object] = {
-            "type": f"urn:nobacktrack:problem:{self.slug()}",
+            "type": f"urn:nobacktrack:problem:{self.slug}",
             "title": self.title(),
             "status": self.status,
             "detail": self.detail,
@@ -87,6 +84,7 @@ class ServiceError(Exception):
 class BadRequest(ServiceError):
     """The request cannot be read"""
 
+    slug = "bad-request"
     status = 400
     close_code = 1007
     shown = Shown("the body is not valid JSON in UTF-8 with finite numbers")
@@ -95,6 +93,7 @@ class BadRequest(ServiceError):
 class BadEvent(BadRequest):
     """The event does not fit this stream"""
 
+    slug = "bad-event"
     status = 422
     shown = Shown("y lacks load; send null for a value that is missing", field="y")
 
@@ -102,6 +101,7 @@ class BadEvent(BadRequest):
 class BadConfig(BadRequest):
     """The configuration is not possible"""
 
+    slug = "bad-config"
     status = 422
     shown = Shown("units must be between 1 and 4096")
 
@@ -109,6 +109,7 @@ class BadConfig(BadRequest):
 class Unauthorized(ServiceError):
     """A key is needed"""
 
+    slug = "unauthorized"
     status = 401
     close_code = 1008
     shown = Shown("send a key: Authorization: Bearer <key>")
@@ -117,14 +118,16 @@ class Unauthorized(ServiceError):
 class Forbidden(ServiceError):
     """This is not allowed"""
 
+    slug = "forbidden"
     status = 403
     close_code = 1008
     shown = Shown("pages of other sites may not do this")
 
 
 class NotFound(ServiceError):
-    """There is nothing here"""
+    """Not found"""
 
+    slug = "not-found"
     status = 404
     close_code = 1008
     shown = Shown("a stream's name is 1 to 64 letters, digits, _ or -")
@@ -133,31 +136,36 @@ class NotFound(ServiceError):
 class UnknownStream(NotFound):
     """There is no such stream"""
 
+    slug = "unknown-stream"
     shown = Shown("create the stream first, with PUT /v1/streams/{stream}")
 
 
 class UnknownEvent(NotFound):
     """There is no such event"""
 
+    slug = "unknown-event"
     shown = Shown("no event with this id waits for a label, and none was learnt", field="id")
 
 
 class UnknownSnapshot(NotFound):
     """There is no such snapshot"""
 
+    slug = "unknown-snapshot"
     shown = Shown("the stream has no snapshot of that name")
 
 
 class MethodNotAllowed(NotFound):
     """This cannot be done here"""
 
+    slug = "method-not-allowed"
     status = 405
     shown = Shown("see /docs for the methods of this address")
 
 
-class TooSlow(ServiceError):
+class RequestTimeout(ServiceError):
     """The request did not come in time"""
 
+    slug = "too-slow"
     status = 408
     close_code = 1008
     shown = Shown("the rest of the body did not come within 30 s")
@@ -166,37 +174,43 @@ class TooSlow(ServiceError):
 class Exists(ServiceError):
     """This name is taken"""
 
+    slug = "exists"
     status = 409
     close_code = 1008
 
 
-class OtherConfig(Exists):
+class ConfigMismatch(Exists):
     """The stream exists with another configuration"""
 
+    slug = "other-config"
     shown = Shown("the stream keeps its configuration; delete it first or use another name")
 
 
-class OtherBody(Exists):
+class IdReused(Exists):
     """This id belongs to another event"""
 
+    slug = "other-body"
     shown = Shown("an event with this id and other values was learnt before", field="id")
 
 
 class Taken(Exists):
     """Another one has this name"""
 
+    slug = "taken"
     shown = Shown("there is a stream of that name already; choose another", field="name")
 
 
-class Conflicting(Exists):
-    """Somebody else was first"""
+class ConcurrentChange(Exists):
+    """Concurrent change"""
 
+    slug = "conflicting"
     shown = Shown("the stream was made anew meanwhile; try again")
 
 
 class TooLarge(ServiceError):
-    """This is too large"""
+    """Payload too large"""
 
+    slug = "too-large"
     status = 413
     close_code = 1009
     shown = Shown("a body may have at most 65536 bytes; send many events as application/x-ndjson")
@@ -205,6 +219,7 @@ class TooLarge(ServiceError):
 class UnsupportedEncoding(ServiceError):
     """The body is packed in a way that is not known here"""
 
+    slug = "unsupported-encoding"
     status = 415
     close_code = 1003
     shown = Shown("send the body as it is, or with Content-Encoding: gzip")
@@ -213,14 +228,16 @@ class UnsupportedEncoding(ServiceError):
 class HeadTooLarge(ServiceError):
     """The address and the headers are too large"""
 
+    slug = "head-too-large"
     status = 431
     close_code = 1009
     shown = Shown("the address and the headers of a request may have at most 65536 bytes")
 
 
-class TooMany(ServiceError):
-    """There is too much of this at once"""
+class LimitReached(ServiceError):
+    """Limit reached"""
 
+    slug = "too-many"
     status = 429
     close_code = 1013
     shown = Shown("the service has as many connections as it takes", retry_after=1)
@@ -229,6 +246,7 @@ class TooMany(ServiceError):
 class Unavailable(ServiceError):
     """The store does not answer"""
 
+    slug = "unavailable"
     status = 503
     close_code = 1013
     shown = Shown("The store cannot be reached. Repeat with the same ids.", retry_after=1)
@@ -237,6 +255,7 @@ class Unavailable(ServiceError):
 class StoreFull(Unavailable):
     """The store is full"""
 
+    slug = "store-full"
     status = 507
     shown = Shown("The store has no room left: delete streams or give it more memory.", retry_after=10)
 
@@ -244,4 +263,9 @@ class StoreFull(Unavailable):
 class Internal(ServiceError):
     """Something went wrong on our side"""
 
+    slug = "internal"
     shown = Shown("the request failed; see the service's log")
+
+
+class CommandError(Exception):
+    """What ends a command: one line that says what is wrong and what the person at the keyboard can do."""

@@ -3,8 +3,8 @@
 import os
 from typing import get_args
 
-import model
-from model.config import DType
+from nobacktrack import model
+from nobacktrack.model.config import DType
 
 
 def pytest_configure() -> None:

@@ -18,14 +18,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-import model
-from service import log
-from service.client import Client
-from service.metrics import Metrics
-from service.redis_store import RedisStore
-from service.settings import Settings
-from service.store import Store, Token
-from service.streams import Streams
+from nobacktrack import model
+from nobacktrack.service.client.sync import Client
+from nobacktrack.service.codec import segments
+from nobacktrack.service.observability.metrics import Metrics
+from nobacktrack.service.settings import Settings
+from nobacktrack.service.store.base import LogPosition, Store
+from nobacktrack.service.store.redis.store import RedisStore
+from nobacktrack.service.streams.service import Streams
 from tests.e2e.processes import wait_until
 
 CONFIG: dict[str, Any] = {"targets": ["y"], "units": 4}
@@ -350,7 +350,7 @@ def replayed(numbers: Sequence[int]) -> str:
 class Reader(RedisStore):
     """A store for somebody who looks and leaves nothing behind."""
 
-    async def write_checkpoint(self, stream: str, token: Token, blob: bytes) -> bool:
+    async def write_checkpoint(self, stream: str, token: LogPosition, blob: bytes) -> bool:
         """Nothing is written."""
         return False
 
@@ -379,7 +379,7 @@ def stored(store_url: str, streams: Iterable[str]) -> dict[str, Stored]:
 
 async def _stored(store: Store, stream: str) -> Stored:
     status = await Streams(Settings(), store, Metrics(1)).status(stream)
-    times = [t for segment in await store.segments(stream, 0) for t in log.decode(segment).times]
+    times = [t for segment in await store.segments(stream, 0) for t in segments.decode(segment).times]
     return Stored(status.version, status.digest, [int(t) for t in times])
 
 

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import httpx
 
-from service.embedded import _LAUNCH
+from nobacktrack.service.store.embedded import _LAUNCH
 from tests.e2e.processes import wait_until
 from tests.servers import HOST, free_port
 
@@ -35,11 +35,17 @@ class Prometheus:
         self._targets = directory / "targets.json"
         self._targets.write_text("[]")
         self._config = directory / "prometheus.yml"
-        self._config.write_text(json.dumps({
-            "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
-            "rule_files": [str(rules)],
-            "scrape_configs": [{"job_name": "nobacktrack", "file_sd_configs": [{"files": [str(self._targets)]}]}],
-        }))
+        self._config.write_text(
+            json.dumps(
+                {
+                    "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
+                    "rule_files": [str(rules)],
+                    "scrape_configs": [
+                        {"job_name": "nobacktrack", "file_sd_configs": [{"files": [str(self._targets)]}]}
+                    ],
+                }
+            )
+        )
         address = f"{HOST}:{free_port()}"
         self._http = httpx.Client(base_url=f"http://{address}/", timeout=10)
         self._command = [

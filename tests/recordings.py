@@ -3,10 +3,10 @@
 import math
 from datetime import UTC, datetime, timedelta
 
-from service.replay import Report
-from service.report import Recording
-from service.schemas import Event, Outcome
-from service.scores import Scores
+from nobacktrack.service.cli.replay.replay import Report
+from nobacktrack.service.cli.replay.report import Recording
+from nobacktrack.service.cli.scores import Scores
+from nobacktrack.service.schemas import Event, Outcome
 
 
 def recorded(count: int) -> tuple[Report, Recording]:

@@ -17,8 +17,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from service.embedded import _LAUNCH, _find
-from service.local import LocalService
+from nobacktrack.service.cli.local_service import LocalService
+from nobacktrack.service.store.embedded import _LAUNCH, _find
 from tests.e2e.processes import wait_until
 
 HOST = "127.0.0.1"
@@ -188,7 +188,7 @@ class Replicas:
     """Processes of the service over one store, each on a port that it keeps over restarts."""
 
     def __init__(self, directory: Path, store_url: str, count: int, **settings: object) -> None:
-        """`settings`: of the service, by the names in `service.settings`."""
+        """`settings`: of the service, by the names in `nobacktrack.service.settings`."""
         self.store_url = store_url
         self._environment = {"REDIS_URL": store_url} | {f"NBT_{k.upper()}": str(v) for k, v in settings.items()}
         self._services = [LocalService(directory / f"replica{i}", port=free_port()) for i in range(count)]

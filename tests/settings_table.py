@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from service.settings import Settings
-from service.settings_shown import meanings, shown
+from nobacktrack.service.settings import Settings
+from nobacktrack.service.settings.describe import meanings, shown
 
 OPERATIONS = Path(__file__).parents[1] / "docs" / "OPERATIONS.md"
 BEGIN, END = "<!-- settings:begin -->\n", "<!-- settings:end -->\n"

@@ -1,6 +1,6 @@
 """Writes what is made from the panels: the dashboards that Grafana reads, and what docs/OPERATIONS.md says of them.
 
-    python -m deploy.grafana.build
+python -m deploy.grafana.build
 """
 
 from collections.abc import Iterator
@@ -23,9 +23,7 @@ BOARDS = {"learning": learning, "service": operation}
 
 def dashboards() -> dict[str, Dashboard]:
     """Each dashboard, by the name of its file."""
-    return {
-        name: board(f"nobacktrack-{name}", of.TITLE, of.DESCRIPTION, of.ROWS) for name, of in BOARDS.items()
-    }
+    return {name: board(f"nobacktrack-{name}", of.TITLE, of.DESCRIPTION, of.ROWS) for name, of in BOARDS.items()}
 
 
 def encoded(dashboard: Dashboard) -> str:

@@ -164,10 +164,12 @@ def board(uid: str, title: str, description: str, rows: Sequence[Row]) -> model.
         .refresh("5s")
         .time("now-30m", "now")
         .timezone("browser")
-        .variables([
-            _variable("instance", "Instance", "label_values(nobacktrack_ready, instance)"),
-            _variable("stream", "Stream", f"label_values(nobacktrack_events_total{{{CHOSEN}}}, stream)"),
-        ])
+        .variables(
+            [
+                _variable("instance", "Instance", "label_values(nobacktrack_ready, instance)"),
+                _variable("stream", "Stream", f"label_values(nobacktrack_events_total{{{CHOSEN}}}, stream)"),
+            ]
+        )
     )
     link = dashboard.DashboardLink("NoBackTrack").type(model.DashboardLinkType.DASHBOARDS).tags(["nobacktrack"])
     made.link(link.icon("").tooltip("").url("").include_vars(True).keep_time(True))

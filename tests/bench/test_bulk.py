@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-import model
-from service.local import LocalService
+from nobacktrack import model
+from nobacktrack.service.cli.local_service import LocalService
 from tests.bench.timing import report
 
 EVENTS, UNITS, ROUNDS = 50_000, 32, 3

@@ -4,7 +4,7 @@ import http.client
 import json
 from pathlib import Path
 
-from service.local import LocalService
+from nobacktrack.service.cli.local_service import LocalService
 from tests.bench.timing import best_of, report
 
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from model import kernels
-from model.cells import LEAKY, columns
-from model.state import aligned
+from nobacktrack.model.network.cells import LEAKY, columns
+from nobacktrack.model.numerics import kernels
+from nobacktrack.model.state import aligned
 from tests.bench.timing import best_of, report
 
 INPUTS = 3

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from service.local import LocalService
+from nobacktrack.service.cli.local_service import LocalService
 
 COLD_SECONDS, WARM_SECONDS = 60.0, 5.0
 

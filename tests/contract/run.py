@@ -12,10 +12,10 @@ from pathlib import Path
 
 import httpx
 
-from service import keys
-from service.client import Client
-from service.local import LocalService
-from service.schemas import Event
+from nobacktrack.service.cli.local_service import LocalService
+from nobacktrack.service.client.sync import Client
+from nobacktrack.service.schemas import Event
+from nobacktrack.service.security import keys
 
 HERE = Path(__file__).parent
 SECONDS = 45 * 60

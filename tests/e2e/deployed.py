@@ -11,7 +11,7 @@ from typing import Self
 
 import pytest
 
-from service.embedded import _LAUNCH, _find
+from nobacktrack.service.store.embedded import _LAUNCH, _find
 from tests.e2e.processes import wait_until
 from tests.servers import HOST, Server, answers, free_port
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from service.local import LocalService
+from nobacktrack.service.cli.local_service import LocalService
 
 DEADLINE_SECONDS = 75.0
 """How long a test waits for something that must happen; a first start compiles for up to a minute."""
@@ -70,7 +70,7 @@ class Command:
             self._read, write = os.pipe()
         os.set_blocking(self._read, False)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "service", *arguments],
+            [sys.executable, "-m", "nobacktrack", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=write,
             stderr=write,

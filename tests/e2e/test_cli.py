@@ -16,8 +16,8 @@ from typing import Any
 import psutil
 import pytest
 
-from service.client import Client, connect
-from service.schemas import Event, Outcome
+from nobacktrack.service.client.sync import Client, connect
+from nobacktrack.service.schemas import Event, Outcome
 from tests.e2e.processes import Command, RunningService, wait_until
 
 Start = Callable[..., Command]
@@ -141,10 +141,14 @@ def expected_scores(client: Client, path: Path) -> dict[str, Any]:
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
     events = [
-        Event.model_validate_json(json.dumps({
-            "time": row["when"].replace(" ", "T") + ":00Z",
-            "y": {name: float(row[name]) if row[name] else None for name in ("sine", "cosine")},
-        }))
+        Event.model_validate_json(
+            json.dumps(
+                {
+                    "time": row["when"].replace(" ", "T") + ":00Z",
+                    "y": {name: float(row[name]) if row[name] else None for name in ("sine", "cosine")},
+                }
+            )
+        )
         for row in rows
     ]
     client.create("by-hand", targets=["sine", "cosine"])

@@ -6,17 +6,16 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from service import client, client_async
-from service.client import Client
+from nobacktrack.service.client import aio
+from nobacktrack.service.client import sync as client
+from nobacktrack.service.client.sync import Client
 from tests.e2e.processes import RunningService
 
 NEEDS = {"predict": "/v1/streams/{stream}/events/{event}/label", "watch": "/v1/streams/{stream}/live"}
 """Examples of what a service may lack, and the route that it needs."""
 
 FINDER = doctest.DocTestFinder(exclude_empty=True)
-EXAMPLES = [
-    example for module in (client, client_async) for example in FINDER.find(module, module.__name__) if example.examples
-]
+EXAMPLES = [example for module in (client, aio) for example in FINDER.find(module, module.__name__) if example.examples]
 
 
 @pytest.fixture(scope="module")

@@ -4,9 +4,9 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator
 
-import model
-from service.client import AsyncClient, Client
-from service.schemas import Event, Outcome
+from nobacktrack import model
+from nobacktrack.service.client.sync import AsyncClient, Client
+from nobacktrack.service.schemas import Event, Outcome
 from tests.e2e.processes import RunningService
 
 COUNT = 3000

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from service.client import Client
+from nobacktrack.service.client.sync import Client
 from tests.e2e.hostile.table import ATTACKS
 from tests.e2e.hostile.wire import BODY_SECONDS, EVENT, Attack, Target, ask, head, raw
 from tests.e2e.processes import RunningService

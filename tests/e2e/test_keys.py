@@ -13,8 +13,8 @@ from websockets.asyncio.client import connect as open_websocket
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
-from service.client import ApiError, Client, connect
-from service.schemas import Event, Outcome
+from nobacktrack.service.client.sync import ApiError, Client, connect
+from nobacktrack.service.schemas import Event, Outcome
 from tests.e2e.processes import Command, wait_until
 
 Start = Callable[..., Command]
@@ -106,7 +106,9 @@ def test_a_day_with_keys(command: Start, file: Path, tmp_path: Path, monkeypatch
         assert plant.streams() == ["plant-1"]
         assert plant.observe("plant-1", {"y": 1.0}).version == 1
         beyond: list[Callable[[], object]] = [
-            lambda: plant.status("other"), lambda: plant.delete("plant-1"), plant.metrics
+            lambda: plant.status("other"),
+            lambda: plant.delete("plant-1"),
+            plant.metrics,
         ]
         for asks in beyond:
             with pytest.raises(ApiError) as refused:
@@ -180,9 +182,7 @@ def test_a_private_service_of_a_command_knows_no_keys(
     assert json.loads(output.splitlines()[-1])["version"] == 3
 
 
-def test_a_limit_on_the_rate_slows_and_refuses(
-    command: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_limit_on_the_rate_slows_and_refuses(command: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NBT_RATE", "20")
     monkeypatch.setenv("NBT_RATE_BURST", "10")
     service = command("serve", "--port", "0", "--data-dir", str(tmp_path / "data"))

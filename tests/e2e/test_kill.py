@@ -9,9 +9,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-import model
-from service.client import ApiError, Client, Unreachable
-from service.embedded import _find
+from nobacktrack import model
+from nobacktrack.service.client.sync import ApiError, Client, Unreachable
+from nobacktrack.service.store.embedded import _find
 from tests.e2e.processes import Command, RunningService, wait_until
 
 ROUNDS = 2

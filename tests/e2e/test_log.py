@@ -15,7 +15,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 from websockets.typing import Subprotocol
 
-from service import keys
+from nobacktrack.service.security import keys
 from tests.e2e.processes import Command
 
 Start = Callable[..., Command]
@@ -25,7 +25,7 @@ BODIES = (
     b'{"y": {"s3cr3t": 1}}', b'{"y": {"y": "s3cr3t"}}', b'{"s3cr3t', b'{"id": "s3cr3t", "y": {"y": 1}}', b"s3cr3t\xff",
     b'{"y": {"y": 1}, "s3cr3t": 1}', b'{"time": "s3cr3t", "y": {"y": 1}}',
 )  # fmt: skip
-INJECTED = "\n{\"level\": \"critical\"}"
+INJECTED = '\n{"level": "critical"}'
 
 
 def ask(port: int, method: str, path: str, body: bytes = b"", **headers: str) -> tuple[int, str]:
@@ -99,7 +99,7 @@ def test_nothing_that_was_sent_is_in_the_log_and_every_line_is_one(
     [mine] = [record for record in records if record.get("request_id") == "mine"]
     assert {name: value for name, value in mine.items() if name not in ("time", "seconds")} == {
         "level": "info",
-        "logger": "service.request_log",
+        "logger": "nobacktrack.service.api.middleware.request_log",
         "message": "GET /v1/streams/{stream}: 404",
         "stream": "nothing",
         "request_id": "mine",

@@ -17,9 +17,9 @@ from websockets.asyncio.client import connect as open_websocket
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Origin
 
-from service.client import ApiError, Client
-from service.errors import NotFound
-from service.schemas import Outcome, Problem
+from nobacktrack.service.client.sync import ApiError, Client
+from nobacktrack.service.errors import NotFound
+from nobacktrack.service.schemas import Outcome, Problem
 from tests.e2e.deployed import Nginx, Store, program
 from tests.e2e.processes import DEADLINE_SECONDS, wait_until
 from tests.servers import HOST, Replicas, free_port
@@ -178,7 +178,7 @@ def test_metrics_stay_inside(site: Site) -> None:
             answer = client.send(httpx.Request("GET", site.url, extensions={"target": path.encode()}))
             assert answer.status_code == 404, path
             problem = Problem.model_validate(answer.json())
-            assert (problem.type, problem.title) == (f"urn:nobacktrack:problem:{NotFound.slug()}", NotFound.__doc__)
+            assert (problem.type, problem.title) == (f"urn:nobacktrack:problem:{NotFound.slug}", NotFound.__doc__)
         assert client.get(f"{site.url}/docs").status_code == 200
 
 

@@ -16,9 +16,9 @@ import pytest
 from redis import Redis
 from websockets.asyncio.client import connect
 
-from service import replay_log
-from service.client import Client
-from service.redis_store import RedisStore
+from nobacktrack.service.client.sync import Client
+from nobacktrack.service.offline import replay_log
+from nobacktrack.service.store.redis.store import RedisStore
 from tests.e2e.processes import RunningService, wait_until
 from tests.servers import HOST, Server, free_port
 
@@ -119,9 +119,11 @@ def test_a_copy_of_a_store_that_runs_has_all_that_was_acknowledged(
                 if enough.is_set():
                     break
 
-    with Client(shared_service.url) as client, Redis(
-        unix_socket_path=str(shared_service.data_dir / "redis.sock")
-    ) as redis, ThreadPoolExecutor() as pool:
+    with (
+        Client(shared_service.url) as client,
+        Redis(unix_socket_path=str(shared_service.data_dir / "redis.sock")) as redis,
+        ThreadPoolExecutor() as pool,
+    ):
         client.create("copied", targets=["y"], units=2)
         sending = pool.submit(send)
         wait_until(lambda: client.status("copied").version >= 20, lambda: "no events")

@@ -14,9 +14,9 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
-from service import keys
-from service.client import Client
-from service.schemas import Event, Outcome
+from nobacktrack.service.client.sync import Client
+from nobacktrack.service.schemas import Event, Outcome
+from nobacktrack.service.security import keys
 from tests.e2e.browser import LAST_ACTUAL, NEEDS_CHROMIUM, POINTS, WIDER, chromium, visit
 from tests.e2e.processes import Command, RunningService
 
@@ -29,7 +29,7 @@ PER_SECOND = 100
 """and how many events a second."""
 CAPACITY = 2000
 """Events that a page keeps (static/series.js)."""
-LOOKS = 12 if LONG else 3
+SAFE_METHODS = 12 if LONG else 3
 ATTACHED = """() => {
   const walker = document.createTreeWalker(document, NodeFilter.SHOW_ALL);
   let count = 1;
@@ -292,7 +292,7 @@ def held(page: Page) -> dict[str, float]:
     devtools.send("HeapProfiler.enable")
     devtools.send("Performance.enable")
     looks: list[dict[str, float]] = []
-    for _ in range(LOOKS):
+    for _ in range(SAFE_METHODS):
         devtools.send("HeapProfiler.collectGarbage")
         metrics = {one["name"]: one["value"] for one in devtools.send("Performance.getMetrics")["metrics"]}
         looks.append({"JSHeapUsedSize": metrics["JSHeapUsedSize"], "Nodes": metrics["Nodes"] - page.evaluate(ATTACHED)})

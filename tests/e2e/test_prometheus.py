@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
-from service.client import Client, connect
-from service.schemas import Event
+from nobacktrack.service.client.sync import Client, connect
+from nobacktrack.service.schemas import Event
 from tests.e2e.processes import wait_until
 from tests.prometheus import Answer, Prometheus
 from tests.servers import Replicas, Server

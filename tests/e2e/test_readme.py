@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from service.client import Client
+from nobacktrack.service.client.sync import Client
 from tests.e2e.processes import RunningService
 
 ROOT = Path(__file__).parents[2]
@@ -63,7 +63,7 @@ def test_commands_exist() -> None:
                 assert words[1] in targets
     assert {"run", "test", "serve", "bench", "lint"} <= targets
     help_text = subprocess.run(
-        [sys.executable, "-m", "service", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-m", "nobacktrack", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
     for name in ("serve", "demo", "replay", "streams"):
         assert name in help_text

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from service.redis_store import RedisStore
+from nobacktrack.service.store.redis.store import RedisStore
 from tests.e2e.deployed import REDIS, Store
 from tests.servers import HOST
 

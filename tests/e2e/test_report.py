@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from service import report
+from nobacktrack.service.cli.replay import report
 from tests.e2e.browser import NEEDS_CHROMIUM, POINTS, WIDER, chromium, visit
 from tests.recordings import recorded
 

@@ -14,8 +14,8 @@ from typing import Any
 import httpx
 import pytest
 
-from service.client import Client, connect
-from service.schemas import Event, Outcome
+from nobacktrack.service.client.sync import Client, connect
+from nobacktrack.service.schemas import Event, Outcome
 from tests.e2e.processes import Command
 
 Start = Callable[..., Command]

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-import model
-from service.client import Client
+from nobacktrack import model
+from nobacktrack.service.client.sync import Client
 from tests.e2e.processes import RunningService
 
 # It brings some twenty packages, gevent among them: too many to be installed for the sake of one test.

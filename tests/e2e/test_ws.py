@@ -11,7 +11,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from service.client import Client
+from nobacktrack.service.client.sync import Client
 from tests.e2e.processes import RunningService
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from service.client import ApiError, Client
+from nobacktrack.service.client.sync import ApiError, Client
 from tests.e2e.processes import wait_until
 from tests.image.engine import IMAGE, ROOT, Engine, limits, missing, say
 from tests.servers import answers, free_port

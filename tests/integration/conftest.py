@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-import model
-from service.embedded import EmbeddedServer
-from service.memory_store import MemoryStore
-from service.redis_store import RedisStore
-from service.store import Keep, Store
+from nobacktrack import model
+from nobacktrack.service.store.base import Retention, Store
+from nobacktrack.service.store.embedded import EmbeddedServer
+from nobacktrack.service.store.memory import MemoryStore
+from nobacktrack.service.store.redis.store import RedisStore
 from tests.failover import Cluster, Watched
 
 
@@ -89,11 +89,11 @@ async def store(store_url: str | None) -> AsyncIterator[Store]:
 @pytest.fixture(params=["memory", "redis"])
 async def store_keeping(
     request: pytest.FixtureRequest, redis_url: str, redis: Redis
-) -> AsyncIterator[Callable[[Keep], Store]]:
+) -> AsyncIterator[Callable[[Retention], Store]]:
     """Each kind of store in turn, empty, that keeps what it is told to."""
     made: list[Store] = []
 
-    def make(keep: Keep) -> Store:
+    def make(keep: Retention) -> Store:
         made.append(MemoryStore(keep) if request.param == "memory" else RedisStore(redis_url, 5, keep))
         return made[-1]
 

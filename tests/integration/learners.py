@@ -2,12 +2,12 @@
 
 from typing import Any
 
-import model
-from service.metrics import Metrics
-from service.schemas import Event, Outcome
-from service.settings import Settings
-from service.store import Store
-from service.streams import Streams
+from nobacktrack import model
+from nobacktrack.service.observability.metrics import Metrics
+from nobacktrack.service.schemas import Event, Outcome
+from nobacktrack.service.settings import Settings
+from nobacktrack.service.store.base import Store
+from nobacktrack.service.streams.service import Streams
 
 CONFIG: dict[str, Any] = {"targets": ["y"], "units": 2}
 

@@ -10,11 +10,11 @@ import pytest
 from fastapi import FastAPI
 from pydantic import BaseModel, ValidationError
 
-import model
-from service.app import create_app
-from service.memory_store import MemoryStore
-from service.schemas import Event, ForecastRequest, Outcome
-from service.settings import Settings
+from nobacktrack import model
+from nobacktrack.service.api.app import create_app
+from nobacktrack.service.schemas import Event, ForecastRequest, Outcome
+from nobacktrack.service.settings import Settings
+from nobacktrack.service.store.memory import MemoryStore
 
 SECRET = "s3cr3t-canary"
 HERE = "http://localhost"

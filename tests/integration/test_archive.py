@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from service.archive import MAGIC, export, restore
-from service.errors import Unavailable
-from service.failure import Failure
-from service.memory_store import MemoryStore
-from service.schemas import Event, Label
-from service.store import Commit, CommitResult, DeferResult, Keep, Store
+from nobacktrack.service.errors import CommandError, Unavailable
+from nobacktrack.service.offline.archive import MAGIC, export, restore
+from nobacktrack.service.schemas import Event, Label
+from nobacktrack.service.store.base import Commit, CommitResult, DeferResult, Retention, Store
+from nobacktrack.service.store.memory import MemoryStore
 from tests.integration.learners import CONFIG, Process, event, oracle, value
 
 pytestmark = pytest.mark.anyio
@@ -52,9 +51,9 @@ async def left_waiting(store: Store, version: int = 130) -> list[tuple[str, byte
 
 @pytest.mark.parametrize("whole_log", [False, True], ids=["recent", "whole log"])
 async def test_a_stream_goes_on_elsewhere_as_if_nothing_had_happened(
-    store_keeping: Callable[[Keep], Store], tmp_path: Path, whole_log: bool
+    store_keeping: Callable[[Retention], Store], tmp_path: Path, whole_log: bool
 ) -> None:
-    store = store_keeping(Keep(whole_log=whole_log))
+    store = store_keeping(Retention(whole_log=whole_log))
     outcomes = await grown(store)
     written = await export(store, "s", tmp_path / "s.nbt")
     assert (written.version, written.outcomes) == (130, 130)
@@ -68,7 +67,7 @@ async def test_a_stream_goes_on_elsewhere_as_if_nothing_had_happened(
     await there.learn(131, 140)
     assert (await there.streams.status("s")).digest == oracle(140)
     # Once more changes nothing; what has gone on is not overwritten.
-    with pytest.raises(Failure, match="another history"):
+    with pytest.raises(CommandError, match="another history"):
         await restore(other, tmp_path / "s.nbt", None, 10)
     assert (await there.streams.status("s")).version == 140
 
@@ -120,7 +119,7 @@ class BreakingStore(MemoryStore):
 
 
 async def test_an_import_that_was_broken_off_is_completed(tmp_path: Path) -> None:
-    store, other = MemoryStore(Keep(whole_log=True)), BreakingStore()
+    store, other = MemoryStore(Retention(whole_log=True)), BreakingStore()
     outcomes = await grown(store)
     await export(store, "s", tmp_path / "file")
     with pytest.raises(Unavailable):
@@ -148,7 +147,7 @@ async def test_a_damaged_file_makes_nothing(tmp_path: Path) -> None:
         damaged.append(bytes(flipped))
     for one in damaged:
         (tmp_path / "damaged").write_bytes(one)
-        with pytest.raises(Failure, match=r"is no stream that was exported|is damaged or cut short"):
+        with pytest.raises(CommandError, match=r"is no stream that was exported|is damaged or cut short"):
             await restore(other, tmp_path / "damaged", None, 10)
     assert await other.names() == []
 
@@ -156,20 +155,20 @@ async def test_a_damaged_file_makes_nothing(tmp_path: Path) -> None:
 async def test_what_cannot_be_done_is_said(tmp_path: Path) -> None:
     store = MemoryStore()
     await grown(store, 50)
-    with pytest.raises(Failure, match="there is no stream nothing"):
+    with pytest.raises(CommandError, match="there is no stream nothing"):
         await export(store, "nothing", tmp_path / "file")
-    with pytest.raises(Failure, match="cannot write"):
+    with pytest.raises(CommandError, match="cannot write"):
         await export(store, "s", tmp_path / "none" / "file")
-    with pytest.raises(Failure, match="cannot read"):
+    with pytest.raises(CommandError, match="cannot read"):
         await restore(store, tmp_path / "file", None, 10)
     await export(store, "s", tmp_path / "file")
-    with pytest.raises(Failure, match="holds 1 streams"):
+    with pytest.raises(CommandError, match="holds 1 streams"):
         await restore(store, tmp_path / "file", "other", 1)
     other = MemoryStore()
     process = Process(other)
     await process.streams.create("s", CONFIG)
     await process.learn(1, 3)
-    with pytest.raises(Failure, match="another history"):
+    with pytest.raises(CommandError, match="another history"):
         await restore(other, tmp_path / "file", None, 10)
     assert (await process.streams.status("s")).digest == oracle(3)
 
@@ -229,9 +228,7 @@ class LosingStore(MemoryStore):
 
     loses: str | None = None
 
-    async def defer(
-        self, stream: str, epoch: str, entries: tuple[tuple[str, bytes], ...], limit: int
-    ) -> DeferResult:
+    async def defer(self, stream: str, epoch: str, entries: tuple[tuple[str, bytes], ...], limit: int) -> DeferResult:
         """See `Store.defer`."""
         loses, self.loses = self.loses, None
         if loses == "before":
@@ -266,7 +263,7 @@ async def test_labels_that_have_come_since_are_not_overwritten(tmp_path: Path) -
     await Process(other).streams.observe("s", [label(52)])
     waiting = await other.deferred("s")
     for file in ("file", "before"):  # other events wait than these say
-        with pytest.raises(Failure, match="another history"):
+        with pytest.raises(CommandError, match="another history"):
             await restore(other, tmp_path / file, None, 10)
         assert await other.deferred("s") == waiting
 
@@ -311,7 +308,7 @@ async def test_an_export_gives_up_where_labels_never_rest(tmp_path: Path) -> Non
         store.happens = learn
 
     store.happens = learn
-    with pytest.raises(Failure, match="a quieter time"):
+    with pytest.raises(CommandError, match="a quieter time"):
         await export(store, "s", tmp_path / "file")
     assert os.listdir(tmp_path) == []  # noqa: PTH208 - nothing else waits for it
 
@@ -326,7 +323,7 @@ async def test_the_format_is_the_oldest_that_will_do(tmp_path: Path) -> None:
     assert [_header(tmp_path / name)["format"] for name in ("one", "two")] == [1, 2]
     written = (tmp_path / "two").read_bytes()[:-32].replace(b'"format": 2', b'"format": 3')
     (tmp_path / "three").write_bytes(written + hashlib.sha256(written).digest())
-    with pytest.raises(Failure, match="has format 3; this version reads formats up to 2"):
+    with pytest.raises(CommandError, match="has format 3; this version reads formats up to 2"):
         await restore(MemoryStore(), tmp_path / "three", None, 10)
 
 

@@ -10,12 +10,13 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-import model
-from service import auth, keys
-from service.app import create_app
-from service.auth import RULES
-from service.memory_store import MemoryStore
-from service.settings import Settings
+from nobacktrack import model
+from nobacktrack.service.api.app import create_app
+from nobacktrack.service.api.middleware import authentication
+from nobacktrack.service.api.middleware.authentication import RULES
+from nobacktrack.service.security import keys
+from nobacktrack.service.settings import Settings
+from nobacktrack.service.store.memory import MemoryStore
 from tests.integration.asgi import WebSocketTalk, shake_hands
 
 HERE = "http://localhost"
@@ -141,7 +142,7 @@ def test_every_address_is_in_the_table_and_the_table_in_the_service(app: FastAPI
 
 
 def test_rules_mean_what_routers_mean() -> None:
-    pattern = auth._pattern("/v1/a.b/{stream}/e/{event:path}/label")
+    pattern = authentication._pattern("/v1/a.b/{stream}/e/{event:path}/label")
     for path, groups in {
         "/v1/a.b/s/e/1/label": {"stream": "s", "event": "1"},
         "/v1/a.b/s/e/x/y/label": {"stream": "s", "event": "x/y"},
@@ -295,9 +296,7 @@ class TestLearning:
                 assert made.status_code == 201
             yield http
 
-    async def test_the_list_shows_what_the_key_may_see(
-        self, http: httpx.AsyncClient, tokens: dict[str, str]
-    ) -> None:
+    async def test_the_list_shows_what_the_key_may_see(self, http: httpx.AsyncClient, tokens: dict[str, str]) -> None:
         seen = {
             "read": ["plant-1", "plant-2"],
             "write": ["plant-1"],
@@ -326,9 +325,7 @@ class TestLearning:
 
     async def test_a_clone_stays_within_the_scope(self, http: httpx.AsyncClient, tokens: dict[str, str]) -> None:
         for name, status in (("other-2", 403), ("plant-3", 201)):
-            answer = await http.post(
-                "/v1/streams/plant-1/clone", json={"name": name}, headers=bearer(tokens["owner"])
-            )
+            answer = await http.post("/v1/streams/plant-1/clone", json={"name": name}, headers=bearer(tokens["owner"]))
             assert answer.status_code == status, answer.text
         listed = await http.get("/v1/streams", headers=bearer(tokens["admin"]))
         assert listed.json()["streams"] == ["other-1", "plant-1", "plant-2", "plant-3"]

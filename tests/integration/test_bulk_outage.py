@@ -9,11 +9,11 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from service.app import create_app
-from service.errors import Unavailable
-from service.memory_store import MemoryStore
-from service.settings import Settings
-from service.store import Commit, CommitResult
+from nobacktrack.service.api.app import create_app
+from nobacktrack.service.errors import Unavailable
+from nobacktrack.service.settings import Settings
+from nobacktrack.service.store.base import Commit, CommitResult
+from nobacktrack.service.store.memory import MemoryStore
 from tests.integration.learners import CONFIG
 
 pytestmark = pytest.mark.anyio

@@ -7,10 +7,10 @@ import pytest
 from fastapi import FastAPI
 from pydantic import ValidationError
 
-from service import keys
-from service.app import create_app
-from service.memory_store import MemoryStore
-from service.settings import Settings
+from nobacktrack.service.api.app import create_app
+from nobacktrack.service.security import keys
+from nobacktrack.service.settings import Settings
+from nobacktrack.service.store.memory import MemoryStore
 from tests.integration.asgi import shake_hands
 
 HERE = "http://localhost"

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-import model
-from service.checkpoint import chain_of, pack
-from service.errors import Internal
-from service.memory_store import MemoryStore
+from nobacktrack import model
+from nobacktrack.service.codec.checkpoints import chain_of, pack
+from nobacktrack.service.errors import Internal
+from nobacktrack.service.store.memory import MemoryStore
 from tests.integration.learners import CONFIG, Process, oracle
 
 pytestmark = pytest.mark.anyio

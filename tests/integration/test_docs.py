@@ -7,11 +7,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-import service.keys
-from service.app import create_app
-from service.keys import EVERYTHING
-from service.memory_store import MemoryStore
-from service.settings import Settings
+from nobacktrack.service.api.app import create_app
+from nobacktrack.service.security import keys as key_store
+from nobacktrack.service.security.keys import EVERYTHING
+from nobacktrack.service.settings import Settings
+from nobacktrack.service.store.memory import MemoryStore
 
 pytestmark = pytest.mark.anyio
 
@@ -21,7 +21,7 @@ async def http(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
     """A service that is not running, without keys and with them; the client has none."""
     keys_file = tmp_path / "keys.json"
     if request.param:
-        service.keys.create(keys_file, "read", EVERYTHING)
+        key_store.create(keys_file, "read", EVERYTHING)
     app = create_app(Settings(keys_file=keys_file if request.param else None), MemoryStore())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as http:
         yield http

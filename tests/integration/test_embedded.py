@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from service.embedded import EmbeddedError, EmbeddedServer
-from service.redis_store import RedisStore
+from nobacktrack.service.store.embedded import EmbeddedError, EmbeddedServer
+from nobacktrack.service.store.redis.store import RedisStore
 from tests.integration.commits import created
 
 pytestmark = pytest.mark.anyio
@@ -22,15 +22,15 @@ pytestmark = pytest.mark.anyio
 PARENT = """
 import asyncio, sys
 from pathlib import Path
-from service.embedded import EmbeddedServer
-from service.redis_store import RedisStore
-from service.store import Token
+from nobacktrack.service.store.embedded import EmbeddedServer
+from nobacktrack.service.store.redis.store import RedisStore
+from nobacktrack.service.store.base import LogPosition
 
 async def main():
     server = EmbeddedServer(Path(sys.argv[1]))
     await server.start()
     store = RedisStore(server.url, 5)
-    await store.create("s", Token.first("epoch"), "{}", "print", 1)
+    await store.create("s", LogPosition.first("epoch"), "{}", "print", 1)
     await store.close()
     print(server.pid, flush=True)
     await asyncio.Event().wait()
@@ -192,7 +192,7 @@ async def test_a_server_that_cannot_die_keeps_its_directory(tmp_path: Path) -> N
 
 
 async def test_a_server_that_hangs_is_killed_in_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.embedded.STOP_SECONDS", 0.1)
+    monkeypatch.setattr("nobacktrack.service.store.embedded.STOP_SECONDS", 0.1)
     server = EmbeddedServer(tmp_path)
     await server.start()
     os.kill(server.pid, signal.SIGSTOP)

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from service.errors import Internal, ServiceError, Unavailable
-from service.memory_store import MemoryStore
-from service.redis_store import RedisStore
-from service.store import Store
+from nobacktrack.service.errors import Internal, ServiceError, Unavailable
+from nobacktrack.service.store.base import Store
+from nobacktrack.service.store.memory import MemoryStore
+from nobacktrack.service.store.redis.store import RedisStore
 from tests.integration.learners import CONFIG, Process, event, oracle
 
 pytestmark = pytest.mark.anyio

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-import model
-from service.errors import Unavailable
-from service.memory_store import MemoryStore
-from service.schemas import Event, ForecastRequest, Label, Step
-from service.store import Head, Store
-from service.wire import steps
+from nobacktrack import model
+from nobacktrack.service.codec.outcomes import steps
+from nobacktrack.service.errors import Unavailable
+from nobacktrack.service.schemas import Event, ForecastRequest, Label, Step
+from nobacktrack.service.store.base import Head, Store
+from nobacktrack.service.store.memory import MemoryStore
 from tests.integration.learners import CONFIG, Process, event, oracle, value
 
 pytestmark = pytest.mark.anyio

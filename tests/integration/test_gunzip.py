@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Iterator
 import httpx
 import pytest
 
-from service.app import create_app
-from service.memory_store import MemoryStore
-from service.settings import Settings
+from nobacktrack.service.api.app import create_app
+from nobacktrack.service.settings import Settings
+from nobacktrack.service.store.memory import MemoryStore
 from tests.integration.learners import CONFIG, oracle, value
 
 pytestmark = pytest.mark.anyio

@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-import model
-from service.errors import Internal, Unavailable, UnknownStream
-from service.hot import HotCopies
-from service.memory_store import MemoryStore
-from service.metrics import Metrics
-from service.schemas import Event
-from service.settings import Settings
-from service.store import Head, Token
-from service.streams import Streams
+from nobacktrack import model
+from nobacktrack.service.errors import Internal, Unavailable, UnknownStream
+from nobacktrack.service.learners.cache import LearnerCache
+from nobacktrack.service.observability.metrics import Metrics
+from nobacktrack.service.schemas import Event
+from nobacktrack.service.settings import Settings
+from nobacktrack.service.store.base import Head, LogPosition
+from nobacktrack.service.store.memory import MemoryStore
+from nobacktrack.service.streams.service import Streams
 
 pytestmark = pytest.mark.anyio
 
@@ -148,7 +148,7 @@ async def test_a_copy_older_than_what_was_acknowledged_is_not_kept() -> None:
     store = MemoryStore()
     service = Service(store)
     await service.streams.create("s", CONFIG)
-    hot: HotCopies = service.streams._hot
+    hot: LearnerCache = service.streams._hot
     older = await hot.get("s")
     await service.learn(1.0)
     newest = await hot.get("s")
@@ -202,7 +202,7 @@ async def test_a_checkpoint_that_takes_long_is_written_less_often(
     monkeypatch: pytest.MonkeyPatch, saving: float, checkpoints: int
 ) -> None:
     """The first is due at once; the next when learning since then took longer than ten times the first."""
-    monkeypatch.setattr("service.saving.REPLAY_SECONDS", 0.0)
+    monkeypatch.setattr("nobacktrack.service.learners.checkpointer.REPLAY_SECONDS", 0.0)
     service = Service(MemoryStore())
     await service.streams.create("s", CONFIG)
     await service.learn(1.0)
@@ -220,7 +220,7 @@ async def test_what_is_forgotten_is_asked_for_again() -> None:
     service = Service(store)
     await service.streams.create("s", CONFIG)
     await service.learn(1.0)
-    token: Token = (await service.streams._hot.get("s")).token
+    token: LogPosition = (await service.streams._hot.get("s")).token
     service.streams._hot.forget("s")
     assert (await service.streams._hot.get("s")).token == token
     await store.delete("s")

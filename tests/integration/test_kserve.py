@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from fastapi import FastAPI
 
-import model
-from service.app import create_app
-from service.errors import Unavailable
-from service.memory_store import MemoryStore
-from service.settings import Settings
+from nobacktrack import model
+from nobacktrack.service.api.app import create_app
+from nobacktrack.service.errors import Unavailable
+from nobacktrack.service.settings import Settings
+from nobacktrack.service.store.memory import MemoryStore
 
 HERE = "http://localhost"
 SECRET = "s3cr3t-canary"
@@ -188,9 +188,7 @@ async def test_learning_is_that_of_the_learner(load: httpx.AsyncClient) -> None:
     learner = model.Learner(model.Config(targets=("sales",), inputs=("promo", "day"), units=4))
     learner.observe_many([[n] for n in range(5)], [[n % 2, n] for n in range(5)])
     y, x, time = [[5.0], [None], [7.0]], [[1.0, 5.0], [0.0, None], [1.0, 7.0]], [1.5e9, 1.5e9 + 0.25, None]
-    answer = await infer(
-        load, "shop", tensor("y", y), tensor("x", x), tensor("time", time), parameters={"learn": True}
-    )
+    answer = await infer(load, "shop", tensor("y", y), tensor("x", x), tensor("time", time), parameters={"learn": True})
     expected = learner.observe_many(np.array(y, float), np.array(x, float), np.array(time, float))
     found = outputs(answer)
     for name in ("prediction", "lower", "upper", "loss", "version"):

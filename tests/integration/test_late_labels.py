@@ -8,15 +8,15 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-import model
-from service.app import create_app
-from service.errors import OtherBody, TooMany, UnknownEvent
-from service.memory_store import MemoryStore
-from service.queues import Answer
-from service.redis_store import RedisStore
-from service.schemas import Event, Label, Outcome
-from service.settings import Settings
-from service.store import Store
+from nobacktrack import model
+from nobacktrack.service.api.app import create_app
+from nobacktrack.service.errors import IdReused, LimitReached, UnknownEvent
+from nobacktrack.service.schemas import Event, Label, Outcome
+from nobacktrack.service.settings import Settings
+from nobacktrack.service.store.base import Store
+from nobacktrack.service.store.memory import MemoryStore
+from nobacktrack.service.store.redis.store import RedisStore
+from nobacktrack.service.streams.queue import Answer
 from tests.integration.learners import CONFIG, Process, event, oracle, value
 
 pytestmark = pytest.mark.anyio
@@ -128,17 +128,17 @@ async def test_zero_and_negative_numbers_are_labels(process: Process) -> None:
 async def test_the_same_again_is_answered_the_same_and_anything_else_refused(process: Process) -> None:
     first = await process.streams.observe("s", [bare(1)])
     assert await process.streams.observe("s", [bare(1)]) == first
-    assert isinstance((await ask(process, Event(id="e1", y={"y": 3.0})))[0], OtherBody)
+    assert isinstance((await ask(process, Event(id="e1", y={"y": 3.0})))[0], IdReused)
     await ask(process, bare(2))
     held = await process.streams.observe("s", [label(2)])
     assert await process.streams.observe("s", [label(2)]) == held
-    assert isinstance((await ask(process, label(2, 99.0)))[0], OtherBody)
+    assert isinstance((await ask(process, label(2, 99.0)))[0], IdReused)
     learnt = await process.streams.observe("s", [label(1)])
     assert await process.streams.observe("s", [label(1)]) == learnt
     # The event, whole or as it was first sent, is answered by its outcome too.
     assert await process.streams.observe("s", [bare(1)]) == learnt
     assert await process.streams.observe("s", [event(1)]) == learnt
-    assert isinstance((await ask(process, label(1, 99.0)))[0], OtherBody)
+    assert isinstance((await ask(process, label(1, 99.0)))[0], IdReused)
     assert isinstance((await ask(process, label(77)))[0], UnknownEvent)
     status = await process.streams.status("s")
     assert (status.version, status.digest) == (2, oracle(2))
@@ -149,7 +149,7 @@ async def test_what_waits_is_bounded_in_number(store: Store) -> None:
     await process.streams.create("s", CONFIG)
     answers = await ask(process, *(bare(number) for number in range(1, 4)))
     assert all(isinstance(one, Outcome) for one in answers)
-    assert isinstance((await ask(process, bare(4)))[0], TooMany)
+    assert isinstance((await ask(process, bare(4)))[0], LimitReached)
     await ask(process, label(1))
     assert isinstance((await ask(process, bare(4)))[0], Outcome)
 
@@ -168,7 +168,7 @@ async def test_what_waits_is_bounded_in_time(store: Store) -> None:
     learner = model.Learner(model.Config.from_dict(CONFIG))
     learner.observe_many([[float("nan")], [value(2)]])
     assert (await late.streams.status("s")).digest == learner.digest()
-    assert isinstance((await ask(late, label(1)))[0], OtherBody)
+    assert isinstance((await ask(late, label(1)))[0], IdReused)
 
 
 async def test_replicas_share_what_waits(store_of: Callable[[], Store]) -> None:

@@ -6,10 +6,10 @@ from typing import Any
 import httpx
 import pytest
 
-import model
-from service.app import create_app
-from service.memory_store import MemoryStore
-from service.settings import Settings
+from nobacktrack import model
+from nobacktrack.service.api.app import create_app
+from nobacktrack.service.settings import Settings
+from nobacktrack.service.store.memory import MemoryStore
 from tests.integration.learners import CONFIG, oracle, value
 
 pytestmark = pytest.mark.anyio

@@ -12,11 +12,11 @@ import pytest
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service import protocol
-from service.admission import Admission
-from service.body_time import BodyTime
-from service.metrics import Metrics
-from service.protocol import limited, make_room
+from nobacktrack.service.api.middleware.admission import Admission
+from nobacktrack.service.api.middleware.body_limits import BodyTime
+from nobacktrack.service.observability.metrics import Metrics
+from nobacktrack.service.server import http_protocol
+from nobacktrack.service.server.http_protocol import limited, make_room
 from tests.integration.asgi import WebSocketTalk, converse, request_scope, websocket_scope
 
 NDJSON = "content-type: application/x-ndjson"
@@ -93,7 +93,7 @@ Connect = Callable[[], Any]
 
 @contextlib.asynccontextmanager
 async def serving(app: ASGIApp, **options: Any) -> AsyncIterator[Connect]:
-    """The application at uvicorn, as `service.serve` starts it."""
+    """The application at uvicorn, as `nobacktrack.service.server.run` starts it."""
     chosen = {"timeout_keep_alive": 75, "log_config": None, "log_level": "critical", "lifespan": "off"} | options
     server = uvicorn.Server(uvicorn.Config(app, **chosen))
     server.config.load()
@@ -126,7 +126,7 @@ def guarded(seconds: float = 60.0, websockets: int = 10) -> ASGIApp:
 
 
 async def test_as_many_connections_as_allowed_and_probes_beyond(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "RESERVE", 2)
+    monkeypatch.setattr(http_protocol, "RESERVE", 2)
     async with serving(guarded(), http=limited(3, 60.0)) as connect:
         held = [await connect() for _ in range(3)]
         for wire in held:
@@ -155,15 +155,15 @@ async def test_as_many_connections_as_allowed_and_probes_beyond(monkeypatch: pyt
 async def test_what_is_beyond_the_reserve_is_closed_and_the_reserve_is_soon_free(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(protocol, "RESERVE", 1)
-    monkeypatch.setattr(protocol, "RESERVE_SECONDS", 60.0)
+    monkeypatch.setattr(http_protocol, "RESERVE", 1)
+    monkeypatch.setattr(http_protocol, "RESERVE_SECONDS", 60.0)
     async with serving(guarded(), http=limited(1, 60.0)) as connect:
         first, second, third = [await connect() for _ in range(3)]
         assert await third.rest() == b""
         await second.ask("GET /livez HTTP/1.1")
         assert await second.status() == 200
         assert await second.rest() == b""
-        monkeypatch.setattr(protocol, "RESERVE_SECONDS", ENDS)
+        monkeypatch.setattr(http_protocol, "RESERVE_SECONDS", ENDS)
         silent = await connect()
         assert await silent.rest() == b"", "says nothing for a while"
         probe = await connect()
@@ -202,9 +202,9 @@ async def test_a_head_that_trickles_has_no_more_time() -> None:
 async def test_heads_up_to_their_limit_and_one_byte_past_it() -> None:
     fixed = len("/") + len("host: localhost\r\n") + len("x: \r\n")
     async with serving(guarded(), http=limited(10, 60.0)) as connect:
-        for more, status in ((0, 200), (1, 431), (protocol.MAX_HEAD, 431)):
+        for more, status in ((0, 200), (1, 431), (http_protocol.MAX_HEAD, 431)):
             wire = await connect()
-            await wire.ask(f"GET / HTTP/1.1\nx: {'x' * (protocol.MAX_HEAD - fixed + more)}")
+            await wire.ask(f"GET / HTTP/1.1\nx: {'x' * (http_protocol.MAX_HEAD - fixed + more)}")
             assert await wire.status() == status
             if status == 431:
                 assert json.loads(wire.body)["type"] == "urn:nobacktrack:problem:head-too-large"
@@ -212,7 +212,7 @@ async def test_heads_up_to_their_limit_and_one_byte_past_it() -> None:
         # Each request of a connection has a head of its own.
         wire = await connect()
         for _ in range(3):
-            await wire.ask(f"GET / HTTP/1.1\nx: {'x' * (protocol.MAX_HEAD // 2)}")
+            await wire.ask(f"GET / HTTP/1.1\nx: {'x' * (http_protocol.MAX_HEAD // 2)}")
             assert await wire.status() == 200
 
 
@@ -379,7 +379,7 @@ async def test_a_websocket_on_a_connection_too_many_is_refused() -> None:
 def test_room_for_the_connections(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[int, int]] = []
     monkeypatch.setattr(resource, "setrlimit", lambda _, limits: asked.append(limits))
-    needed = 1000 + protocol.RESERVE + protocol.OTHER_FILES
+    needed = 1000 + http_protocol.RESERVE + http_protocol.OTHER_FILES
     for limits, asks, enough in (
         ((1024, 4096), [(needed, 4096)], True),
         ((1024, 1100), [(1100, 1100)], False),

@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-import model
-from service import past
-from service.errors import TooMany, Unavailable, UnknownStream
-from service.live import RING
-from service.memory_store import MemoryStore
-from service.past import Shown
-from service.redis_store import RedisStore
-from service.schemas import Event, Outcome, Seen
-from service.store import Store
+from nobacktrack import model
+from nobacktrack.service.errors import LimitReached, Unavailable, UnknownStream
+from nobacktrack.service.schemas import Event, Outcome, Seen
+from nobacktrack.service.store.base import Store
+from nobacktrack.service.store.memory import MemoryStore
+from nobacktrack.service.store.redis.store import RedisStore
+from nobacktrack.service.streams import catch_up
+from nobacktrack.service.streams.catch_up import Shown
+from nobacktrack.service.streams.feed import RING
 from tests.integration.learners import CONFIG, Process, oracle, value
 
 pytestmark = pytest.mark.anyio
@@ -193,9 +193,7 @@ async def long_ago(process: Process, *after: int, until: int = 60) -> list[list[
     return [[without_id(one.outcome or b"") for one in some] for some in seen]
 
 
-async def test_who_comes_back_costs_one_replay_for_all(
-    store_of: Callable[[], Store], learnt_events: list[int]
-) -> None:
+async def test_who_comes_back_costs_one_replay_for_all(store_of: Callable[[], Store], learnt_events: list[int]) -> None:
     store = store_of()
     writer = Process(store, checkpoint_every=20, max_batch=10)
     await writer.streams.create("s", CONFIG)
@@ -242,11 +240,11 @@ async def test_what_is_kept_of_a_log_is_not_shown_of_another(learnt_events: list
     assert after[5:] == [without_id(one) for one in answers if isinstance(one, bytes)]
     assert after[6:] != before[6:]
     # What is too large is not kept.
-    for bound, cost in ((past.KEPT_BYTES, 0), (0, 20)):
+    for bound, cost in ((catch_up.KEPT_BYTES, 0), (0, 20)):
         fresh = Process(store)
         await fresh.streams.status("s")
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(past, "KEPT_BYTES", bound)
+            patch.setattr(catch_up, "KEPT_BYTES", bound)
             assert await long_ago(fresh, 5, until=20) == [after]
             learnt_events.clear()
             assert await long_ago(fresh, 5, until=20) == [after]
@@ -258,7 +256,7 @@ async def test_a_segment_that_reaches_too_far_leaves_no_hole(monkeypatch: pytest
     process = Process(MemoryStore())
     await process.streams.create("s", CONFIG)
     await process.learn(1, 40)
-    monkeypatch.setattr(past, "CATCH_UP", 40)
+    monkeypatch.setattr(catch_up, "CATCH_UP", 40)
     again = Process(process.streams._store)
     shown = await long_ago(again, 0, until=40)
     await process.learn(41, 60)
@@ -347,7 +345,7 @@ async def test_watchers_are_bounded_and_leave_nothing_behind() -> None:
     both = [await watch(process), await watch(process)]
     waiting = [asyncio.ensure_future(anext(one)) for one in both]
     await asyncio.sleep(0.01)
-    with pytest.raises(TooMany):
+    with pytest.raises(LimitReached):
         await watch(process)
     await process.learn(1, 1)
     assert [one.version for one in await asyncio.gather(*waiting) if one is not None] == [1, 1]

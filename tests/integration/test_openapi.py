@@ -10,17 +10,18 @@ import pytest
 from fastapi import FastAPI
 from pydantic import BaseModel
 
-import model
-import service.keys
-from service import kserve_schemas, schemas
-from service.app import create_app
-from service.errors import MethodNotAllowed, ServiceError, Unauthorized
-from service.keys import EVERYTHING
-from service.kserve_schemas import InferResponse
-from service.memory_store import MemoryStore
-from service.openapi import Described, ProtocolProblem
-from service.schemas import Outcome, Problem, Seen
-from service.settings import Settings
+from nobacktrack import model
+from nobacktrack.service import schemas
+from nobacktrack.service.api.app import create_app
+from nobacktrack.service.api.kserve import schemas as kserve_schemas
+from nobacktrack.service.api.kserve.schemas import InferResponse
+from nobacktrack.service.api.openapi import Described, ProtocolProblem
+from nobacktrack.service.errors import MethodNotAllowed, ServiceError, Unauthorized
+from nobacktrack.service.schemas import Outcome, Problem, Seen
+from nobacktrack.service.security import keys as key_store
+from nobacktrack.service.security.keys import EVERYTHING
+from nobacktrack.service.settings import Settings
+from nobacktrack.service.store.memory import MemoryStore
 
 pytestmark = pytest.mark.anyio
 
@@ -131,7 +132,7 @@ def check_answer(kind: str, content: dict[str, Any], example: Any) -> None:
 def test_every_answer_has_an_example(keys: bool, tmp_path: Path) -> None:
     keys_file = tmp_path / "keys.json"
     if keys:
-        service.keys.create(keys_file, "read", EVERYTHING)
+        key_store.create(keys_file, "read", EVERYTHING)
     app = create_app(Settings(keys_file=keys_file if keys else None), MemoryStore())
     seen: set[str] = set()
     for path, method, operation in operations(app):
@@ -149,7 +150,7 @@ def test_every_answer_has_an_example(keys: bool, tmp_path: Path) -> None:
                         seen.add(example["type"])
     # No operation has a method that there is not; a key that is missing is refused only where there are keys.
     unseen = {MethodNotAllowed} if keys else {MethodNotAllowed, Unauthorized}
-    assert ERRORS.keys() - seen == {f"urn:nobacktrack:problem:{error.slug()}" for error in unseen}
+    assert ERRORS.keys() - seen == {f"urn:nobacktrack:problem:{error.slug}" for error in unseen}
 
 
 def test_the_number_of_steps_is_bounded_as_in_the_settings(app: FastAPI) -> None:

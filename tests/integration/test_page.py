@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from service import assets
-from service.app import create_app
-from service.memory_store import MemoryStore
-from service.settings import Settings
+from nobacktrack.service.api.app import create_app
+from nobacktrack.service.settings import Settings
+from nobacktrack.service.store.memory import MemoryStore
+from nobacktrack.service.web import assets
 
 pytestmark = pytest.mark.anyio
 

@@ -1,4 +1,4 @@
-"""Limits on rates, through a small application behind `Rates`: what is refused, and what is only held up."""
+"""Limits on rates, through a small application behind `RateLimit`: what is refused, and what is only held up."""
 
 import asyncio
 import json
@@ -11,11 +11,11 @@ import pytest
 from starlette.datastructures import Headers
 from starlette.types import Message, Receive, Scope, Send
 
-from service.buckets import Buckets
-from service.keyring import KEY
-from service.keys import Key
-from service.metrics import Metrics
-from service.rates import Rates, payer
+from nobacktrack.service.api.middleware.buckets import Buckets
+from nobacktrack.service.api.middleware.rate_limit import RateLimit, rate_limit_key
+from nobacktrack.service.api.scope import KEY
+from nobacktrack.service.observability.metrics import Metrics
+from nobacktrack.service.security.keys import Key
 from tests.integration.asgi import converse, request_scope, websocket_scope
 
 EVENTS = "/v1/streams/s/events"
@@ -59,12 +59,10 @@ class Reader:
 
 def body(*pieces: bytes) -> list[Message]:
     last = len(pieces) - 1
-    return [
-        {"type": "http.request", "body": piece, "more_body": number < last} for number, piece in enumerate(pieces)
-    ]
+    return [{"type": "http.request", "body": piece, "more_body": number < last} for number, piece in enumerate(pieces)]
 
 
-async def ask(app: Rates, **more: Any) -> tuple[int, Headers, bytes]:
+async def ask(app: RateLimit, **more: Any) -> tuple[int, Headers, bytes]:
     sent = await converse(app, request_scope("POST", EVENTS, {}, **more), body(b"{}"))
     content = b"".join(message.get("body", b"") for message in sent)
     return sent[0]["status"], Headers(raw=sent[0]["headers"]), content
@@ -72,7 +70,7 @@ async def ask(app: Rates, **more: Any) -> tuple[int, Headers, bytes]:
 
 async def test_at_the_limit_and_one_past_it() -> None:
     clock = Clock()
-    app = Rates(Reader(), Buckets(0.5, 3, clock=clock), Metrics(1))
+    app = RateLimit(Reader(), Buckets(0.5, 3, clock=clock), Metrics(1))
     for left in (2, 1, 0):
         status, headers, _ = await ask(app)
         assert status == 200
@@ -89,14 +87,14 @@ async def test_at_the_limit_and_one_past_it() -> None:
 
 
 async def test_probes_and_documents_cost_nothing() -> None:
-    app = Rates(Reader(), Buckets(0.001, 1, clock=Clock()), Metrics(1))
+    app = RateLimit(Reader(), Buckets(0.001, 1, clock=Clock()), Metrics(1))
     for path in ("/livez", "/readyz", "/metrics", "/docs") * 3:
         sent = await converse(app, request_scope("GET", path), body(b""))
         assert sent[0] == {"type": "http.response.start", "status": 200, "headers": []}
 
 
 async def test_each_key_and_each_address_has_its_own() -> None:
-    app = Rates(Reader(), Buckets(0.001, 1, clock=Clock()), Metrics(1))
+    app = RateLimit(Reader(), Buckets(0.001, 1, clock=Clock()), Metrics(1))
     key, other = (
         Key.model_validate_json(json.dumps({
             "id": letter * 12, "name": "n", "role": "write", "scope": "*", "sha256": "0" * 64,
@@ -117,7 +115,7 @@ async def test_each_key_and_each_address_has_its_own() -> None:
     ]
     for who, status in payers:
         assert (await ask(app, **who))[0] == status, who
-    assert payer({"client": None}) == payer({"client": ("", 0)}) == ""
+    assert rate_limit_key({"client": None}) == rate_limit_key({"client": ("", 0)}) == ""
 
 
 LINES = [
@@ -135,7 +133,7 @@ LINES = [
 async def test_a_line_costs_a_token_however_it_comes(pieces: Sequence[bytes], lines: int) -> None:
     clock, reader = Clock(), Reader()
     buckets = Buckets(1e-3, 10, clock=clock)
-    sent = await converse(Rates(reader, buckets, Metrics(1)), request_scope("POST", EVENTS, NDJSON), body(*pieces))
+    sent = await converse(RateLimit(reader, buckets, Metrics(1)), request_scope("POST", EVENTS, NDJSON), body(*pieces))
     assert b"".join(reader.pieces) == b"".join(pieces)
     assert buckets.tokens("127.0.0.1") == pytest.approx(10 - lines)
     assert Headers(raw=sent[0]["headers"])["ratelimit"].startswith('"events";r=10'), "it began with all of them"
@@ -144,7 +142,7 @@ async def test_a_line_costs_a_token_however_it_comes(pieces: Sequence[bytes], li
 async def test_lines_are_held_up_and_none_is_refused() -> None:
     reader = Reader()
     rate, burst, lines = 100, 10, 60
-    app = Rates(reader, Buckets(rate, burst), Metrics(1))
+    app = RateLimit(reader, Buckets(rate, burst), Metrics(1))
     text = b"".join(b"%d\n" % number for number in range(lines))
     start = time.monotonic()
     sent = await converse(app, request_scope("POST", EVENTS, NDJSON), body(text))
@@ -156,13 +154,13 @@ async def test_lines_are_held_up_and_none_is_refused() -> None:
 async def test_slow_rates_hand_on_line_by_line() -> None:
     """A client that waits for an answer gets one as soon as there is a token, not when there are many."""
     reader = Reader()
-    app = Rates(reader, Buckets(20, 3), Metrics(1))
+    app = RateLimit(reader, Buckets(20, 3), Metrics(1))
     await converse(app, request_scope("POST", EVENTS, NDJSON), body(b"a\nb\nc\nd\n" + b"e\n" * 26))
     assert max(piece.count(b"\n") for piece in reader.pieces) == 20
     buckets = Buckets(0.5, 1)
     late = Reader()
     task = asyncio.create_task(
-        converse(Rates(late, buckets, Metrics(1)), request_scope("POST", EVENTS, NDJSON), body(b"a\nb\nc\n"))
+        converse(RateLimit(late, buckets, Metrics(1)), request_scope("POST", EVENTS, NDJSON), body(b"a\nb\nc\n"))
     )
     await asyncio.sleep(0.1)
     assert late.pieces == [b"a\n"]
@@ -175,7 +173,7 @@ async def test_messages_of_a_websocket_are_held_up_in_order() -> None:
     messages: list[Message] = [{"type": "websocket.receive", "text": str(number)} for number in range(count)]
     messages.append({"type": "websocket.disconnect", "code": 1000})
     start = time.monotonic()
-    await converse(Rates(reader, Buckets(rate, burst), Metrics(1)), websocket_scope("/v1/streams/s/ws"), messages)
+    await converse(RateLimit(reader, Buckets(rate, burst), Metrics(1)), websocket_scope("/v1/streams/s/ws"), messages)
     assert reader.pieces == [str(number).encode() for number in range(count)]
     assert time.monotonic() - start >= (count - burst) / rate - 0.01
     for number, at in enumerate(reader.times, 1):
@@ -186,8 +184,10 @@ async def test_connections_of_one_key_share_its_tokens() -> None:
     buckets = Buckets(100, 1)
     readers = [Reader() for _ in range(4)]
     start = time.monotonic()
-    await asyncio.gather(*(
-        converse(Rates(reader, buckets, Metrics(1)), request_scope("POST", EVENTS, NDJSON), body(b"a\n" * 10))
-        for reader in readers
-    ))
+    await asyncio.gather(
+        *(
+            converse(RateLimit(reader, buckets, Metrics(1)), request_scope("POST", EVENTS, NDJSON), body(b"a\n" * 10))
+            for reader in readers
+        )
+    )
     assert time.monotonic() - start >= math.floor(39 / 100 * 1000) / 1000 - 0.01

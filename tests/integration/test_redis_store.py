@@ -9,12 +9,12 @@ import time
 import pytest
 from redis.asyncio import Redis
 
-from service import redis_checkpoints, redis_client
-from service.embedded import EmbeddedServer
-from service.errors import Internal, ServiceError, StoreFull, Unavailable
-from service.redis_checkpoints import CHUNK
-from service.redis_store import CONNECTIONS, RedisStore
-from service.store import Committed, Conflict, Duplicate, Token
+from nobacktrack.service.errors import Internal, ServiceError, StoreFull, Unavailable
+from nobacktrack.service.store.base import Committed, Conflict, Duplicate, LogPosition
+from nobacktrack.service.store.embedded import EmbeddedServer
+from nobacktrack.service.store.redis import checkpoints, client
+from nobacktrack.service.store.redis.checkpoints import CHUNK
+from nobacktrack.service.store.redis.store import CONNECTIONS, RedisStore
 from tests.integration.commits import created, following, grown, record
 
 pytestmark = pytest.mark.anyio
@@ -69,7 +69,7 @@ async def test_a_full_server_refuses_and_changes_nothing(redis: Redis, redis_sto
         for attempt in (
             redis_store.commit("s", refused),
             redis_store.write_checkpoint("s", refused.after, b"state"),
-            redis_store.create("new", Token.first("e"), "{}", "print", 10),
+            redis_store.create("new", LogPosition.first("e"), "{}", "print", 10),
         ):
             with pytest.raises(StoreFull) as refusal:
                 await attempt
@@ -123,9 +123,9 @@ async def test_a_name_without_a_head_is_no_stream(redis: Redis, redis_store: Red
     await redis.sadd("nbt:streams", "ghost")  # what a crash in the middle of create or delete leaves
     await created(redis_store)
     assert await redis_store.names() == ["s"]
-    assert await redis_store.create("other", Token.first("e"), "{}", "print", 2) is None
+    assert await redis_store.create("other", LogPosition.first("e"), "{}", "print", 2) is None
     assert not await redis_store.delete("ghost")
-    assert await redis_store.create("other", Token.first("e"), "{}", "print", 2) is not None
+    assert await redis_store.create("other", LogPosition.first("e"), "{}", "print", 2) is not None
 
 
 async def test_a_large_checkpoint_is_in_chunks_that_stay(redis: Redis, redis_store: RedisStore) -> None:
@@ -160,7 +160,7 @@ async def test_chunks_of_a_writer_that_died_expire(
     redis: Redis, redis_store: RedisStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token = await grown(redis_store, await created(redis_store))
-    monkeypatch.setattr(redis_checkpoints, "UNCLAIMED_SECONDS", 1)
+    monkeypatch.setattr(checkpoints, "UNCLAIMED_SECONDS", 1)
     broken = RedisStore("unix:///nowhere", timeout=1)
     broken._chunks = redis_store._chunks
     with pytest.raises(Unavailable):  # writes the chunks, then dies: its scripts go nowhere
@@ -304,7 +304,7 @@ async def test_what_the_server_says_is_translated(
     commit = following(await created(redis_store))
     text = f'return redis.error_reply("{said}")'
     sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
-    monkeypatch.setattr(redis_store, "_commit", redis_client.Script("commit", text, sha))
+    monkeypatch.setattr(redis_store, "_commit", client.Script("commit", text, sha))
     with pytest.raises(ServiceError) as refusal:
         await redis_store.commit("s", commit)
     assert type(refusal.value) is expected

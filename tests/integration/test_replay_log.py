@@ -2,11 +2,11 @@
 
 import pytest
 
-from service.checkpoint import pack, unpack
-from service.failure import Failure
-from service.memory_store import MemoryStore
-from service.replay_log import compare, rebuild, setting
-from service.store import Keep, Store
+from nobacktrack.service.codec.checkpoints import pack, unpack
+from nobacktrack.service.errors import CommandError
+from nobacktrack.service.offline.replay_log import compare, rebuild, setting
+from nobacktrack.service.store.base import Retention, Store
+from nobacktrack.service.store.memory import MemoryStore
 from tests.integration.learners import CONFIG, Process, oracle
 
 pytestmark = pytest.mark.anyio
@@ -36,7 +36,7 @@ async def test_a_replay_gives_the_stored_learner(store: Store) -> None:
 
 
 async def test_a_whole_log_begins_at_the_beginning() -> None:
-    store = MemoryStore(Keep(whole_log=True))
+    store = MemoryStore(Retention(whole_log=True))
     await grown(store)
     found = await rebuild(store, "s")
     assert (found.begins, found.digest, len(found.stored)) == (0, oracle(130), 2)
@@ -45,7 +45,7 @@ async def test_a_whole_log_begins_at_the_beginning() -> None:
 
 async def test_another_learner_in_the_store_is_noticed() -> None:
     """A checkpoint that is whole, but not what the log makes."""
-    store = MemoryStore(Keep(whole_log=True))
+    store = MemoryStore(Retention(whole_log=True))
     await grown(store)
     kept = store._streams["s"].checkpoints
     version = max(kept)
@@ -56,20 +56,20 @@ async def test_another_learner_in_the_store_is_noticed() -> None:
 
 
 async def test_a_log_that_was_changed_is_noticed() -> None:
-    store = MemoryStore(Keep(whole_log=True))
+    store = MemoryStore(Retention(whole_log=True))
     await grown(store)
     log = store._streams["s"].log
     (last, (segment, chain)) = list(log.items())[3]
     log[last] = (segment[:-1] + bytes([segment[-1] ^ 1]), chain)
-    with pytest.raises(Failure, match="is not the one its checkpoint was made from"):
+    with pytest.raises(CommandError, match="is not the one its checkpoint was made from"):
         await rebuild(store, "s")
     del log[last]
-    with pytest.raises(Failure, match="has a hole"):
+    with pytest.raises(CommandError, match="has a hole"):
         await rebuild(store, "s")
 
 
 async def test_other_settings_are_scored_on_the_same_events() -> None:
-    store = MemoryStore(Keep(whole_log=True))
+    store = MemoryStore(Retention(whole_log=True))
     await grown(store)
     same, also = await compare(store, "s", {"learning_rate": 1e-3})
     assert (same.events, same.loss, same.baseline) == (130, also.loss, also.baseline)
@@ -87,18 +87,18 @@ async def test_what_cannot_be_done_is_said(store: Store) -> None:
         ({"last": 131}, "can end at"),
         ({"last": 2}, "can end at"),
     ):
-        with pytest.raises(Failure, match=message):
+        with pytest.raises(CommandError, match=message):
             await rebuild(store, "s", **keywords)
-    with pytest.raises(Failure, match="there is no stream"):
+    with pytest.raises(CommandError, match="there is no stream"):
         await rebuild(store, "nothing")
     for changes, message in (
         ({"units": 0}, "units must be"),
         ({"flux": 1}, "unknown field"),
         ({"targets": ["z"]}, "are those of the log"),
     ):
-        with pytest.raises(Failure, match=message):
+        with pytest.raises(CommandError, match=message):
             await compare(store, "s", changes)
-    with pytest.raises(Failure, match="no events after version 130"):
+    with pytest.raises(CommandError, match="no events after version 130"):
         await compare(store, "s", {}, first=130)
 
 
@@ -106,5 +106,5 @@ def test_settings_are_read_as_json_or_text() -> None:
     assert setting("learning_rate=0.01") == ("learning_rate", 0.01)
     assert setting("time_constants=[1, 30]") == ("time_constants", [1, 30])
     assert setting("cell=gru") == ("cell", "gru")
-    with pytest.raises(Failure, match="name=value"):
+    with pytest.raises(CommandError, match="name=value"):
         setting("cell")

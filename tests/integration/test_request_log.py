@@ -11,10 +11,11 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from service import log, log_lines
-from service.app import create_app
-from service.memory_store import MemoryStore
-from service.settings import Settings
+from nobacktrack.service.api.app import create_app
+from nobacktrack.service.codec import segments
+from nobacktrack.service.observability import logs
+from nobacktrack.service.settings import Settings
+from nobacktrack.service.store.memory import MemoryStore
 from tests.integration.asgi import converse, shake_hands, websocket_scope
 
 pytestmark = pytest.mark.anyio
@@ -64,13 +65,19 @@ async def test_websockets_have_names_too(app: FastAPI) -> None:
     """One that is accepted, and then told that there is no such stream; one that is refused."""
     accepted = await shake_hands(app, "/v1/streams/s/ws", {"x-request-id": "mine"})
     assert (b"x-request-id", b"mine") in accepted.sent[0]["headers"]
-    refused = await shake_hands(app, "/v1/streams/s/ws", {"x-request-id": "mine", "origin": "https://elsewhere.example"})
+    refused = await shake_hands(
+        app, "/v1/streams/s/ws", {"x-request-id": "mine", "origin": "https://elsewhere.example"}
+    )
     assert (refused.status, (b"x-request-id", b"mine") in refused.sent[0]["headers"]) == (403, True)
 
 
 def fields(caplog: pytest.LogCaptureFixture) -> list[dict[str, object]]:
     """Those of the lines about requests, without the time that they took."""
-    found = [dict(record.fields) for record in caplog.records if record.name == "service.request_log"]  # type: ignore[attr-defined]
+    found = [
+        dict(record.fields)  # type: ignore[attr-defined]
+        for record in caplog.records
+        if record.name.endswith("middleware.request_log")
+    ]
     for one in found:
         seconds = one.pop("seconds")
         assert isinstance(seconds, float)
@@ -99,9 +106,10 @@ async def test_a_line_for_each_request_names_the_template(
 
 async def test_without_lines_for_all_those_that_are_refused_have_one_at_debug(caplog: pytest.LogCaptureFixture) -> None:
     app = create_app(Settings(), MemoryStore())
-    async with app.router.lifespan_context(app), httpx.AsyncClient(
-        transport=httpx.ASGITransport(app), base_url="http://127.0.0.1"
-    ) as client:
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client,
+    ):
         await app.state.kernels.ready.wait()
         with caplog.at_level(logging.INFO):
             await client.get("/v1/streams/s")
@@ -118,14 +126,14 @@ async def test_lines_about_a_batch_name_the_stream_its_version_and_the_requests(
     """Two requests whose events are in one batch, which fails with words that the log must not have."""
     written = io.StringIO()
     handler = logging.StreamHandler(written)
-    handler.setFormatter(log_lines.Json())
-    logger = logging.getLogger("service.batches")
+    handler.setFormatter(logs.Json())
+    logger = logging.getLogger("nobacktrack.service.streams.worker")
     logger.addHandler(handler)
     await client.put("/v1/streams/s", json={"targets": ["y"], "units": 2})
     await client.post("/v1/streams/s/events", json={"y": {"y": 1}})
     enough = asyncio.Event()
 
-    async def failing(_: object, __: object, events: log.Events) -> None:
+    async def failing(_: object, __: object, events: segments.Events) -> None:
         await enough.wait()
         raise ValueError(f"{events.Y}")
 
@@ -134,7 +142,7 @@ async def test_lines_about_a_batch_name_the_stream_its_version_and_the_requests(
         return asyncio.create_task(client.post("/v1/streams/s/events", json={"y": {"y": 73.5}}, headers=headers))
 
     try:
-        monkeypatch.setattr("service.learning.observed", failing)
+        monkeypatch.setattr("nobacktrack.service.streams.learning.observed", failing)
         answers = [send("first")]
         while app.state.metrics.registry.get_sample_value("nobacktrack_queued_events") < 1:  # noqa: ASYNC110
             await asyncio.sleep(0)

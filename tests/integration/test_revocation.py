@@ -1,4 +1,4 @@
-"""Connections that last longer than their keys, through a small application behind `Auth`."""
+"""Connections that last longer than their keys, through a small application behind `Authentication`."""
 
 import json
 from pathlib import Path
@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service import keys
-from service.auth import Auth
-from service.keyring import Keyring
-from service.metrics import Metrics
+from nobacktrack.service.api.middleware.authentication import Authentication
+from nobacktrack.service.observability.metrics import Metrics
+from nobacktrack.service.security import keys
+from nobacktrack.service.security.keyring import Keyring
 from tests.integration.asgi import WebSocketTalk, converse, request_scope, websocket_scope
 
 NDJSON = {"content-type": "application/x-ndjson"}
@@ -19,14 +19,14 @@ pytestmark = pytest.mark.anyio
 
 
 class Guarded:
-    """An application behind `Auth` whose key is revoked when `revoke` is called."""
+    """An application behind `Authentication` whose key is revoked when `revoke` is called."""
 
     def __init__(self, path: Path, app: ASGIApp) -> None:
         self._path = path / "keys.json"
         self.token, self._key = keys.create(self._path, "admin", "*")
         self._now = 0.0
         ring = Keyring(self._path, lambda: self._now)
-        self.app = Auth(app, ring, Metrics(1), metrics_open=False)
+        self.app = Authentication(app, ring, Metrics(1), metrics_open=False)
         self.headers = {"authorization": f"Bearer {self.token}"}
 
     def revoke(self) -> None:
@@ -81,9 +81,7 @@ async def test_a_bulk_request_ends_with_a_line_that_says_why(tmp_path: Path) -> 
             guarded.revoke()
 
     guarded = Guarded(tmp_path, bulk)
-    body: list[Message] = [
-        {"type": "http.request", "body": b"%d\n" % number, "more_body": True} for number in range(5)
-    ]
+    body: list[Message] = [{"type": "http.request", "body": b"%d\n" % number, "more_body": True} for number in range(5)]
     sent = await converse(guarded.app, request_scope("POST", EVENTS, guarded.headers | NDJSON), body)
     assert [message.get("body") for message in sent[:2]] == [None, b"0\n"]
     assert json.loads(sent[2]["body"])["status"] == 401

@@ -9,14 +9,14 @@ import time
 import pytest
 from redis.asyncio import Redis
 
-from service.embedded import EmbeddedServer
-from service.errors import Unavailable
-from service.kernels import Kernels
-from service.memory_store import MemoryStore
-from service.metrics import Metrics
-from service.redis_store import RedisStore
-from service.scrape import STORE_SECONDS, Scrape
-from service.store import Commit, CommitResult, Store, Token, Usage
+from nobacktrack.service.api.routes.probes import STORE_SECONDS, Scrape
+from nobacktrack.service.errors import Unavailable
+from nobacktrack.service.learners.kernels import Kernels
+from nobacktrack.service.observability.metrics import Metrics
+from nobacktrack.service.store.base import Commit, CommitResult, LogPosition, Store, Usage
+from nobacktrack.service.store.embedded import EmbeddedServer
+from nobacktrack.service.store.memory import MemoryStore
+from nobacktrack.service.store.redis.store import RedisStore
 from tests.integration.learners import Process, event
 
 pytestmark = pytest.mark.anyio
@@ -122,7 +122,7 @@ class Refusing(MemoryStore):
             raise Unavailable("not now")
         return await super().commit(stream, commit)
 
-    async def write_checkpoint(self, stream: str, token: Token, blob: bytes) -> bool:
+    async def write_checkpoint(self, stream: str, token: LogPosition, blob: bytes) -> bool:
         """See `Store.write_checkpoint`."""
         if self.refuses:
             raise Unavailable("not now")

@@ -5,21 +5,21 @@ from dataclasses import replace
 
 import pytest
 
-from service import log
-from service.store import (
+from nobacktrack.service.codec import segments as log
+from nobacktrack.service.store.base import (
     Committed,
     Conflict,
     Deferred,
     Duplicate,
     Full,
     Head,
-    Keep,
     Kept,
+    LogPosition,
+    PendingFirst,
+    Retention,
     Snapshot,
     Store,
     Taken,
-    Token,
-    Waits,
 )
 from tests.integration.commits import created, following, grown, record
 
@@ -27,27 +27,27 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_a_new_stream_is_at_version_zero(store: Store) -> None:
-    head = Head(Token.first("e1"), '{"targets": ["ü"]}', "print", ())
+    head = Head(LogPosition.first("e1"), '{"targets": ["ü"]}', "print", ())
     assert await store.head("s") is None
-    assert await store.create("s", Token.first("e1"), head.config, head.fingerprint, 1) == (head, True)
+    assert await store.create("s", LogPosition.first("e1"), head.config, head.fingerprint, 1) == (head, True)
     assert await store.head("s") == head
 
 
 async def test_a_stream_is_made_once(store: Store) -> None:
-    first = await store.create("s", Token.first("e1"), "{}", "print", 10)
+    first = await store.create("s", LogPosition.first("e1"), "{}", "print", 10)
     assert first is not None
-    assert await store.create("s", Token.first("e2"), '{"other": 1}', "other", 10) == (first[0], False)
+    assert await store.create("s", LogPosition.first("e2"), '{"other": 1}', "other", 10) == (first[0], False)
     assert await store.head("s") == first[0]
 
 
 async def test_no_more_streams_than_the_limit(store: Store) -> None:
     await created(store, "a")
     await created(store, "b")
-    assert await store.create("c", Token.first("e"), "{}", "print", 2) is None
+    assert await store.create("c", LogPosition.first("e"), "{}", "print", 2) is None
     assert await store.head("c") is None
-    assert await store.create("b", Token.first("e"), "{}", "print", 2) is not None
+    assert await store.create("b", LogPosition.first("e"), "{}", "print", 2) is not None
     assert await store.delete("a")
-    assert await store.create("c", Token.first("e"), "{}", "print", 2) is not None
+    assert await store.create("c", LogPosition.first("e"), "{}", "print", 2) is not None
 
 
 async def test_names_are_sorted(store: Store) -> None:
@@ -124,7 +124,7 @@ async def test_a_commit_from_another_history_conflicts(store: Store, wrong: dict
 
 
 async def test_a_commit_to_no_stream_conflicts(store: Store) -> None:
-    assert await store.commit("s", following(Token.first("epoch"))) == Conflict()
+    assert await store.commit("s", following(LogPosition.first("epoch"))) == Conflict()
     assert await store.head("s") is None
 
 
@@ -155,8 +155,8 @@ async def test_many_ids_in_one_commit(store: Store, count: int) -> None:
     assert await store.commit("s", following(commit.after, count, (*others, ids[-1]))) == Duplicate()
 
 
-async def test_the_newest_outcomes_are_kept(store_keeping: Callable[[Keep], Store]) -> None:
-    store = store_keeping(Keep(outcomes=3))
+async def test_the_newest_outcomes_are_kept(store_keeping: Callable[[Retention], Store]) -> None:
+    store = store_keeping(Retention(outcomes=3))
     first = following(await created(store), 2, ids=("b", "a"))
     await store.commit("s", first)
     second = following(first.after, 2, ids=("d", "c"))
@@ -171,17 +171,17 @@ async def test_the_newest_outcomes_are_kept(store_keeping: Callable[[Keep], Stor
     assert await store.outcomes("s", ["b", "d", "c", *many]) == [None] * 1500 + [record(name) for name in many[-3:]]
 
 
-async def test_outcomes_are_kept_for_a_time(store_keeping: Callable[[Keep], Store]) -> None:
+async def test_outcomes_are_kept_for_a_time(store_keeping: Callable[[Retention], Store]) -> None:
     """With no time at all each is forgotten with the commit that brought it; the other tests keep them for a day."""
-    store = store_keeping(Keep(seconds=0))
+    store = store_keeping(Retention(seconds=0))
     first = following(await created(store), 2, ids=("a", "b"))
     assert await store.commit("s", first) == Committed()
     assert await store.outcomes("s", ["a", "b"]) == [None, None]
     assert await store.commit("s", following(first.after, 1, ids=("a",))) == Committed()
 
 
-async def test_the_whole_log_can_be_kept(store_keeping: Callable[[Keep], Store]) -> None:
-    store = store_keeping(Keep(whole_log=True))
+async def test_the_whole_log_can_be_kept(store_keeping: Callable[[Retention], Store]) -> None:
+    store = store_keeping(Retention(whole_log=True))
     token = await created(store)
     for _ in range(3):
         token = await grown(store, token, 2)
@@ -228,9 +228,11 @@ async def test_nothing_is_learnt_before_what_was_deferred_earlier(store: Store) 
     token = await created(store)
     await store.defer("s", token.epoch, (("a", b"one"), ("b", b"two"), ("c", b"three")), 3)
     late = following(token, 1, ids=("z",))
-    assert await store.commit("s", late) == Waits()
+    assert await store.commit("s", late) == PendingFirst()
     for wrong in (("b",), ("a", "c"), ("a", "b", "c", "d")):
-        assert await store.commit("s", replace(following(token, len(wrong), ids=wrong), settled=wrong)) == Waits()
+        assert (
+            await store.commit("s", replace(following(token, len(wrong), ids=wrong), settled=wrong)) == PendingFirst()
+        )
     first = replace(following(token, 2, ids=("a", "b")), settled=("a", "b"))
     stale = replace(first, before=replace(token, version=5))
     assert await store.commit("s", stale) == Conflict()

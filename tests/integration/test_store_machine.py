@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from redis.asyncio import Redis
 
-from service import log
-from service.memory_store import MemoryStore
-from service.redis_store import RedisStore
-from service.store import Commit, Committed, Conflict, Duplicate, Head, Keep, Store, Token
+from nobacktrack.service.codec import segments
+from nobacktrack.service.store.base import Commit, Committed, Conflict, Duplicate, Head, LogPosition, Retention, Store
+from nobacktrack.service.store.memory import MemoryStore
+from nobacktrack.service.store.redis.store import RedisStore
 from tests.integration.commits import following, record
 
 RUNS = int(os.environ.get("NBT_TEST_MACHINE_RUNS", "100"))
@@ -27,13 +27,13 @@ IDS = tuple("abcdefghijkl")
 class Model:
     """What one stream must be: the list of its commits, and what was ever said of checkpoints."""
 
-    start: Token
+    start: LogPosition
     commits: list[Commit] = field(default_factory=list)
     checkpoints: list[tuple[int, bytes]] = field(default_factory=list)
     trimmed: int = 0
 
     @property
-    def token(self) -> Token:
+    def token(self) -> LogPosition:
         """Of the head."""
         return self.commits[-1].after if self.commits else self.start
 
@@ -59,7 +59,7 @@ class Machine(RuleBasedStateMachine):
     tokens = Bundle("tokens")
 
     @initialize(target=tokens)
-    def begin(self) -> Token:
+    def begin(self) -> LogPosition:
         """The stream exists."""
         self.create()
         assert self.model is not None
@@ -69,7 +69,7 @@ class Machine(RuleBasedStateMachine):
     def create(self) -> None:
         """A stream that exists stays as it is."""
         self.epochs += 1
-        start = Token.first(f"epoch {self.epochs}")
+        start = LogPosition.first(f"epoch {self.epochs}")
         made = self.loop.run(self.store.create("s", start, "{}", "print", 10))
         assert made is not None
         assert made[1] == (self.model is None)
@@ -83,17 +83,17 @@ class Machine(RuleBasedStateMachine):
         self.model = None
 
     @rule(target=tokens, count=st.integers(1, 3), ids=st.lists(st.sampled_from(IDS), unique=True, max_size=3))
-    def commit(self, count: int, ids: list[str]) -> Token:
+    def commit(self, count: int, ids: list[str]) -> LogPosition:
         """At the head."""
-        before = self.model.token if self.model else Token.first("none")
+        before = self.model.token if self.model else LogPosition.first("none")
         return self.send(following(before, count, tuple(ids), value=float(len(ids))))
 
     @rule(target=tokens, before=tokens, version=st.integers(-1, 1), ids=st.lists(st.sampled_from(IDS), max_size=1))
-    def commit_elsewhere(self, before: Token, version: int, ids: list[str]) -> Token:
+    def commit_elsewhere(self, before: LogPosition, version: int, ids: list[str]) -> LogPosition:
         """At a token of the past, or near it."""
         return self.send(following(replace(before, version=max(0, before.version + version)), 1, tuple(ids)))
 
-    def send(self, commit: Commit) -> Token:
+    def send(self, commit: Commit) -> LogPosition:
         """A commit, and what must come of it."""
         model = self.model
         known = set() if model is None else {name for name, _ in model.known()}
@@ -108,7 +108,7 @@ class Machine(RuleBasedStateMachine):
         return commit.after
 
     @rule(token=tokens, blob=st.binary(max_size=4))
-    def checkpoint(self, token: Token, blob: bytes) -> None:
+    def checkpoint(self, token: LogPosition, blob: bytes) -> None:
         """At any token that was ever thought of."""
         model = self.model
         wanted = (
@@ -153,7 +153,7 @@ class Machine(RuleBasedStateMachine):
 
 @pytest.mark.parametrize("kind", ["memory", "redis"])
 def test_a_store_is_a_list_of_commits(kind: str, redis_url: str) -> None:
-    keep = Keep(outcomes=KEPT)
+    keep = Retention(outcomes=KEPT)
     with asyncio.Runner() as loop:
         store: Store = MemoryStore() if kind == "memory" else RedisStore(redis_url, 5, keep)
 
@@ -186,5 +186,5 @@ async def _is_empty(url: str) -> None:
 
 def test_the_list_is_one_that_can_be_read() -> None:
     """The helper's records and segments are what the machine takes them for."""
-    commit = following(Token.first("e"), 2, ("a",))
-    assert (log.bounds(commit.segment), commit.outcomes) == ((1, 2), (("a", record("a")),))
+    commit = following(LogPosition.first("e"), 2, ("a",))
+    assert (segments.bounds(commit.segment), commit.outcomes) == ((1, 2), (("a", record("a")),))

@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-import model
-from service.errors import BadConfig, BadEvent, OtherBody, StoreFull, Unavailable, UnknownStream
-from service.kernels import Kernels
-from service.memory_store import MemoryStore
-from service.metrics import Metrics
-from service.schemas import Event, Outcome
-from service.settings import Settings
-from service.store import Commit, CommitResult, Token
-from service.streams import Streams
+from nobacktrack import model
+from nobacktrack.service.errors import BadConfig, BadEvent, IdReused, StoreFull, Unavailable, UnknownStream
+from nobacktrack.service.learners.kernels import Kernels
+from nobacktrack.service.observability.metrics import Metrics
+from nobacktrack.service.schemas import Event, Outcome
+from nobacktrack.service.settings import Settings
+from nobacktrack.service.store.base import Commit, CommitResult, LogPosition
+from nobacktrack.service.store.memory import MemoryStore
+from nobacktrack.service.streams.service import Streams
 
 pytestmark = pytest.mark.anyio
 
@@ -135,7 +135,7 @@ async def test_ids(streams: Streams) -> None:
     )
     assert first == again
     assert isinstance(other, bytes)
-    assert isinstance(unlike, OtherBody)
+    assert isinstance(unlike, IdReused)
     await assert_learnt(streams, 1.0, 2.0)
 
 
@@ -198,13 +198,13 @@ async def copy_of(store: MemoryStore) -> MemoryStore:
     head = await store.head("s")
     assert head is not None
     twin = MemoryStore()
-    made = await twin.create("s", Token.first(head.token.epoch), head.config, head.fingerprint, 10)
+    made = await twin.create("s", LogPosition.first(head.token.epoch), head.config, head.fingerprint, 10)
     assert made is not None
-    from service import log
+    from nobacktrack.service.codec import segments as log
 
     before = made[0].token
     for segment in await store.segments("s", 0):
-        after = Token(log.bounds(segment)[1], before.epoch, log.link(before.chain, segment))
+        after = LogPosition(log.bounds(segment)[1], before.epoch, log.link(before.chain, segment))
         await twin.commit("s", Commit(before, after, segment, ()))
         before = after
     return twin
@@ -222,7 +222,7 @@ async def recreated(store: MemoryStore, *targets: str) -> None:
     """What another replica does: the stream is gone, and one of the same name is there."""
     config = model.Config(targets=targets, units=2)
     await store.delete("s")
-    await store.create("s", Token.first("another"), json.dumps(config.to_dict()), config.fingerprint(), 10)
+    await store.create("s", LogPosition.first("another"), json.dumps(config.to_dict()), config.fingerprint(), 10)
 
 
 async def test_a_stream_that_was_created_anew_is_the_new_one_at_once(streams: Streams, store: FaultyStore) -> None:
@@ -310,7 +310,7 @@ async def test_a_slow_learner_is_waited_for(store: FaultyStore, monkeypatch: pyt
 async def test_a_slow_learner_does_not_keep_the_service_from_ending(
     store: FaultyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.streams.CLOSE_SECONDS", 0.1)
+    monkeypatch.setattr("nobacktrack.service.streams.service.CLOSE_SECONDS", 0.1)
     streams = service(store)
     await streams.create("s", CONFIG)
     slow_learning(monkeypatch, 0.05)
@@ -421,7 +421,7 @@ async def test_a_large_learner_is_copied_in_a_thread(store: FaultyStore, monkeyp
         return copy(self)
 
     monkeypatch.setattr(model.Learner, "copy", seen)
-    monkeypatch.setattr("service.learning.INLINE_BYTES", 1)
+    monkeypatch.setattr("nobacktrack.service.streams.learning.INLINE_BYTES", 1)
     streams = service(store)
     await streams.create("s", CONFIG)
     for value in range(5):

@@ -10,12 +10,13 @@ import uvicorn
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service import frames, protocol, turns
-from service.bulk import learnt
-from service.frames import Frames
-from service.gunzip import Gunzip
-from service.metrics import Metrics
-from service.protocol import Connection, limited
+from nobacktrack.service import timeslice
+from nobacktrack.service.api.middleware.gzip_body import GzipBody
+from nobacktrack.service.api.ndjson import learnt
+from nobacktrack.service.observability.metrics import Metrics
+from nobacktrack.service.server import http_protocol, websocket_protocol
+from nobacktrack.service.server.http_protocol import Connection, limited
+from nobacktrack.service.server.websocket_protocol import Frames
 from tests.integration.asgi import request_scope
 
 pytestmark = pytest.mark.anyio
@@ -24,7 +25,7 @@ _T = TypeVar("_T")
 
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turns, "SECONDS", -1.0)
+    monkeypatch.setattr(timeslice, "SECONDS", -1.0)
 
 
 async def rounds(work: Coroutine[Any, Any, _T]) -> tuple[_T, int]:
@@ -103,9 +104,9 @@ async def test_forty_thousand_frames_at_once_are_read_in_turns() -> None:
     transport.written = b""
     pings = [b"\x89\x84" + bytes(4) + number.to_bytes(4) for number in range(1000)]
     connection.data_received(b"".join(pings))
-    assert len(transport.written) <= frames.PIECE
+    assert len(transport.written) <= websocket_protocol.PIECE
     assert not transport.is_reading(), "no more is taken in meanwhile"
-    for _ in range(1000 * 10 // frames.PIECE + 2):
+    for _ in range(1000 * 10 // websocket_protocol.PIECE + 2):
         await asyncio.sleep(0)
     assert transport.written == b"".join(b"\x8a\x04" + number.to_bytes(4) for number in range(1000)), "all, in order"
     assert transport.is_reading()
@@ -131,7 +132,7 @@ async def test_chunks_of_a_byte_at_once_are_read_in_turns() -> None:
     while b"200 OK" not in transport.written:
         await asyncio.sleep(0)
         seen += 1
-    assert seen >= chunks * 6 // protocol.PIECE - 1
+    assert seen >= chunks * 6 // http_protocol.PIECE - 1
     assert b"".join(one["body"] for one in bodies) == b"x" * chunks
     connection.connection_lost(None)
 
@@ -173,7 +174,7 @@ async def test_a_bomb_is_unpacked_in_turns() -> None:
         raise AssertionError
 
     scope = request_scope("POST", "/v1/streams/s/events", headers={"content-encoding": "gzip"})
-    _, others = await rounds(Gunzip(taking, Metrics(1))(scope, receive, send))
+    _, others = await rounds(GzipBody(taking, Metrics(1))(scope, receive, send))
     assert taken == size
     assert others >= size // (64 * 1024)
 
@@ -193,7 +194,7 @@ async def test_requests_in_a_row_are_read_a_piece_ahead() -> None:
     connection.data_received(b"".join(requests))
     for _ in range(100):
         await asyncio.sleep(0)
-    assert len(connection.pipeline) * len(requests[0]) <= protocol.PIECE
+    assert len(connection.pipeline) * len(requests[0]) <= http_protocol.PIECE
     go_on.set()
     async with asyncio.timeout(30):
         while len(answered) < len(requests):  # noqa: ASYNC110 - round by round of the loop

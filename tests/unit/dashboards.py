@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from service.metrics import Metrics
+from nobacktrack.service.observability.metrics import Metrics
 
 ROOT = Path(__file__).parents[2]
 GRAFANA = ROOT / "deploy" / "grafana"

@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Collection
 
-import model
+from nobacktrack import model
 from tests.unit.streams import CONFIGS, stream
 
 

@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from model import kernels
-from model.config import Config
-from model.initial import initial
-from model.jit import compiled
-from model.learn import learn_given
-from model.outcome import RTRL, Rules, rules
-from model.predict import forward, workspace
-from model.state import State
+from nobacktrack.model.config import Config
+from nobacktrack.model.event.predict import forward, workspace
+from nobacktrack.model.gradient.step import learn_given
+from nobacktrack.model.initial_state import initial
+from nobacktrack.model.interface import RTRL, Rules, rules
+from nobacktrack.model.jit import compiled
+from nobacktrack.model.numerics import kernels
+from nobacktrack.model.state import State
 
 
 @compiled

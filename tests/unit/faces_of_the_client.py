@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from service.client import AsyncClient, Client
-from service.schemas import RecentStatus, StreamStatus
+from nobacktrack.service.client.sync import AsyncClient, Client
+from nobacktrack.service.schemas import RecentStatus, StreamStatus
 
 OPTIONS = frozenset({"retries", "deadline", "key"})
 """Of a client, not of a method."""

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from model import Config
+from nobacktrack.model import Config
 
 CONFIGS = {
     "default": Config(targets=("y",), units=8),

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-import model
-from model import anomaly, intervals
+from nobacktrack import model
+from nobacktrack.model.scores import anomaly, intervals
 
 W = intervals.WINDOW
 

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-import model
-from model import calendar
-from model.elementary import wave
+from nobacktrack import model
+from nobacktrack.model.numerics.elementary import wave
+from nobacktrack.model.seasons import calendar
 
 SEASONS = np.array([[86_400.0, 2.0], [604_800.0, 1.0]])
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from service import csv_events
-from service.failure import Failure
-from service.schemas import Event
+from nobacktrack.service.cli.replay import csv_events
+from nobacktrack.service.errors import CommandError
+from nobacktrack.service.schemas import Event
 
 Write = Callable[[str | bytes], Path]
 
@@ -62,14 +62,14 @@ def test_without_inputs_and_time_an_event_has_none(write: Write) -> None:
 )
 def test_a_bad_file_is_one_line_that_says_where(write: Write, content: str | bytes, message: str) -> None:
     path = write(content)
-    with pytest.raises(Failure) as raised:
+    with pytest.raises(CommandError) as raised:
         list(csv_events.read(path, ["a"], [], "t"))
     assert message in str(raised.value)
     assert "\n" not in str(raised.value)
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(Failure, match=r"cannot read .*absent\.csv: No such file"):
+    with pytest.raises(CommandError, match=r"cannot read .*absent\.csv: No such file"):
         next(csv_events.read(tmp_path / "absent.csv", ["a"]))
 
 

@@ -8,11 +8,11 @@ from itertools import islice
 import httpx
 import pytest
 
-from service.client import ApiError, Client, Unreachable
-from service.demo import PATIENCE_SECONDS, feed, mean_update_seconds
-from service.failure import Failure
-from service.history import History
-from service.machine import UNITS, Machine
+from nobacktrack.service.cli.demo.history import History
+from nobacktrack.service.cli.demo.run import PATIENCE_SECONDS, feed, mean_update_seconds
+from nobacktrack.service.cli.demo.sources import UNITS, Machine
+from nobacktrack.service.client.sync import ApiError, Client, Unreachable
+from nobacktrack.service.errors import CommandError
 from tests.unit.faces_of_the_client import stream_status
 
 
@@ -104,11 +104,11 @@ def test_a_service_that_never_comes_back_ends_the_demo(clock: list[float]) -> No
 
 def test_a_service_that_ended_is_not_waited_for(clock: list[float]) -> None:
     def ended() -> None:
-        raise Failure("it said why")
+        raise CommandError("it said why")
 
     service = Service(list(UNITS))
     service.failures = [httpx.ConnectError("refused")] * 1000
-    with pytest.raises(Failure, match="it said why"):
+    with pytest.raises(CommandError, match="it said why"):
         run(service, 1, ended)
     assert len(service.events) == 1
 
@@ -123,7 +123,7 @@ def test_a_refusal_is_not_repeated(clock: list[float]) -> None:
 
 def test_a_stream_of_something_else_is_left_alone(clock: list[float]) -> None:
     service = Service(["taxis"])
-    with pytest.raises(Failure, match="has other targets"):
+    with pytest.raises(CommandError, match="has other targets"):
         run(service, 1)
     assert service.events == []
 

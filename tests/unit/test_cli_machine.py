@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from model import Config
-from service.machine import UNITS, Machine
+from nobacktrack.model import Config
+from nobacktrack.service.cli.demo.sources import UNITS, Machine
 
 
 class Counters:

@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from service.replay import Report
-from service.schemas import Event, Outcome
-from service.scores import Scores
+from nobacktrack.service.cli.replay.replay import Report
+from nobacktrack.service.cli.scores import Scores
+from nobacktrack.service.schemas import Event, Outcome
 
 
 def outcome(**prediction: float | None) -> Outcome:
@@ -48,6 +48,9 @@ def test_the_ratio_of_all_targets_is_the_root_of_the_mean_square() -> None:
     report = Report("s", version=2, events=2, seconds=0.5, scores=scores)
     assert report.events_per_second == 4.0
     assert report.to_dict()["targets"]["never"] == {
-        "scored": 0, "rmse": None, "persistence_rmse": None, "ratio": None,
+        "scored": 0,
+        "rmse": None,
+        "persistence_rmse": None,
+        "ratio": None,
     }
     assert report.to_table().row_count == 4

@@ -5,17 +5,23 @@ import io
 import pytest
 from rich.console import Console
 
-from service.history import RECENT, SHOWN, History, Losses
-from service.machine import UNITS
-from service.schemas import Event, Outcome
-from service.screen import BARS, closing, line, screen, sparkline
+from nobacktrack.service.cli.demo.history import RECENT, SHOWN, History, Losses
+from nobacktrack.service.cli.demo.screen import BARS, closing, line, screen, sparkline
+from nobacktrack.service.cli.demo.sources import UNITS
+from nobacktrack.service.schemas import Event, Outcome
 
 
 def outcome(version: int, loss: float | None, baseline: float | None) -> Outcome:
     values: dict[str, float | None] = dict.fromkeys(UNITS, 40.0)
     return Outcome(
-        version=version, prediction={**values}, lower=values, upper=values, loss=loss, baseline_loss=baseline,
-        anomaly=None, next={**values},
+        version=version,
+        prediction={**values},
+        lower=values,
+        upper=values,
+        loss=loss,
+        baseline_loss=baseline,
+        anomaly=None,
+        next={**values},
     )
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from model import Config, Learner
-from service.seasons import PERIODS, Seasons
+from nobacktrack.model import Config, Learner
+from nobacktrack.service.cli.demo.daily import PERIODS, Seasons
 
 
 def series(seconds: int, start: float = 0.0) -> np.ndarray:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
-from service.client import CHUNK_BYTES, CHUNK_EVENTS, ApiError, Client, Unreachable
-from service.schemas import Event, Outcome, Problem
+from nobacktrack.service.client.sync import CHUNK_BYTES, CHUNK_EVENTS, ApiError, Client, Unreachable
+from nobacktrack.service.schemas import Event, Outcome, Problem
 from tests.unit.faces_of_the_client import stream_status
 
 Handler = Callable[[httpx.Request], httpx.Response]
@@ -22,8 +22,15 @@ def client(handler: Handler) -> Client:
 def outcome(version: int) -> dict[str, object]:
     values = {"a": 1.0}
     return {
-        "id": "\u2028", "version": version, "prediction": values, "lower": values, "upper": values, "loss": 0,
-        "baseline_loss": None, "anomaly": 0.5, "next": None,
+        "id": "\u2028",
+        "version": version,
+        "prediction": values,
+        "lower": values,
+        "upper": values,
+        "loss": 0,
+        "baseline_loss": None,
+        "anomaly": 0.5,
+        "next": None,
     }
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from service.client import CHUNK_EVENTS, ApiError, Unreachable
-from service.schemas import Event, Outcome, Problem
+from nobacktrack.service.client.sync import CHUNK_EVENTS, ApiError, Unreachable
+from nobacktrack.service.schemas import Event, Outcome, Problem
 from tests.unit.faces_of_the_client import Face, Pieces, faces, outcome, refusal
 
 

@@ -7,8 +7,8 @@ from itertools import pairwise
 import httpx
 import pytest
 
-from service.client import ApiError, AsyncClient, Client, Unreachable
-from service.client_retry import FIRST_PAUSE, LONGEST_PAUSE, Policy
+from nobacktrack.service.client.retry import FIRST_PAUSE, LONGEST_PAUSE, Policy
+from nobacktrack.service.client.sync import ApiError, AsyncClient, Client, Unreachable
 from tests.unit.faces_of_the_client import Face, faces, outcome, refusal
 
 FAILURES = [

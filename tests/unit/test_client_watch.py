@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.client import ApiError, Unreachable
-from service.client_watch import IDLE_SECONDS, ServerEvent, ServerEvents
+from nobacktrack.service.client.sync import ApiError, Unreachable
+from nobacktrack.service.client.watch import IDLE_SECONDS, ServerEvent, ServerEvents
 from tests.unit.faces_of_the_client import Face, Pieces, faces, outcome, refusal
 
 
@@ -147,9 +147,7 @@ def test_examples(text: str, expected: list[tuple[str, str, str | None]], end: s
     assert list(ServerEvents().read(body)) == [ServerEvent(*event) for event in expected]
 
 
-@given(
-    example=st.sampled_from(EXAMPLES), end=st.sampled_from(["\n", "\r\n", "\r"]), cuts=st.lists(st.integers(0, 90))
-)
+@given(example=st.sampled_from(EXAMPLES), end=st.sampled_from(["\n", "\r\n", "\r"]), cuts=st.lists(st.integers(0, 90)))
 def test_it_does_not_matter_where_the_network_cuts(
     example: tuple[str, list[tuple[str, str, str | None]]], end: str, cuts: list[int]
 ) -> None:

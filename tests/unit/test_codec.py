@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import model
-from model import codec, formats
+from nobacktrack import model
+from nobacktrack.model.codec import codec, formats
 from tests.unit.streams import CONFIGS, stream
 
 

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from model import Config, ConfigError
+from nobacktrack.model import Config, ConfigError
 
 
 @pytest.mark.parametrize(

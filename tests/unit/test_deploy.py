@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from service.serve import DRAIN_SECONDS, SHUTDOWN_SECONDS
-from service.settings import Settings
-from service.streams import CLOSE_SECONDS
+from nobacktrack.service.server.run import DRAIN_SECONDS, SHUTDOWN_SECONDS
+from nobacktrack.service.settings import Settings
+from nobacktrack.service.streams.service import CLOSE_SECONDS
 
 ROOT = Path(__file__).parents[2]
 PROMETHEUS = ROOT / "deploy" / "prometheus" / "prometheus.yml"

@@ -6,7 +6,7 @@ from decimal import Decimal, getcontext
 import numpy as np
 import pytest
 
-from model import elementary
+from nobacktrack.model.numerics import elementary
 
 getcontext().prec = 50
 POINTS = np.concatenate([np.linspace(-30, 30, 601), np.geomspace(1e-300, 1, 40), -np.geomspace(1e-12, 1, 40), [0.0]])

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-import model
-from model.state import arrays
+from nobacktrack import model
+from nobacktrack.model.state import arrays
 from tests.unit.streams import stream
 
 WILD = [

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-import model
+from nobacktrack import model
 
 H = 6
 

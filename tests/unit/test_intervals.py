@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model import intervals
+from nobacktrack.model.scores import intervals
 
 ERRORS = st.lists(st.sampled_from([0.0, 0.5, 1.0, 1.5, 2.0]) | st.floats(0, 1e6), min_size=1, max_size=40)
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numba.core.runtime import _nrt_python, rtsys
 
-import model
-from model.config import Estimator
+from nobacktrack import model
+from nobacktrack.model.config import Estimator
 
 
 @pytest.fixture

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from model import kernels
-from model.cells import GRU, LEAKY, columns
-from model.optim import GAMMA0, fading, step_size
+from nobacktrack.model.network.cells import GRU, LEAKY, columns
+from nobacktrack.model.numerics import kernels
+from nobacktrack.model.numerics.step_sizes import GAMMA0, fading, step_size
 
 
 class Arrays:

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from service import keys
-from service.failure import Failure
-from service.keyring import KEY, LOOK_SECONDS, Keyring, visible
+from nobacktrack.service.api.scope import KEY, visible
+from nobacktrack.service.errors import CommandError
+from nobacktrack.service.security import keys
+from nobacktrack.service.security.keyring import LOOK_SECONDS, Keyring
 
 
 @pytest.fixture
@@ -70,22 +71,22 @@ def test_a_role_includes_those_before_it(path: Path) -> None:
 
 @pytest.mark.parametrize("scope", ["", "a b", "*a", "a**", "ü", "a" * 65, "a\n", "../*"])
 def test_a_scope_that_is_none_makes_no_key(path: Path, scope: str) -> None:
-    with pytest.raises(Failure, match=r"^--scope is the name of a stream"):
+    with pytest.raises(CommandError, match=r"^--scope is the name of a stream"):
         keys.create(path, "read", scope)
-    with pytest.raises(Failure, match=r"^--name is 1 to 64"):
+    with pytest.raises(CommandError, match=r"^--name is 1 to 64"):
         keys.create(path, "read", "*", "a\nb")
     assert not path.exists()
 
 
 def test_two_keys_of_one_name_and_one_is_revoked_by_its_id(path: Path) -> None:
     (_, old), (_, new) = keys.create(path, "read", "*", "kiln"), keys.create(path, "read", "*", "kiln")
-    with pytest.raises(Failure, match=f"give the id of one: {old.id}, {new.id}"):
+    with pytest.raises(CommandError, match=f"give the id of one: {old.id}, {new.id}"):
         keys.revoke(path, "kiln")
     assert keys.revoke(path, old.id) == old
     assert keys.read(path) == (new,)
     assert keys.revoke(path, "kiln") == new
     assert keys.read(path) == ()
-    with pytest.raises(Failure, match="no key of this name"):
+    with pytest.raises(CommandError, match="no key of this name"):
         keys.revoke(path, "kiln")
 
 
@@ -119,22 +120,22 @@ def damages(path: Path) -> dict[str, bytes]:
 def test_a_damaged_file_is_one_line(path: Path) -> None:
     for what, content in damages(path).items():
         path.write_bytes(content)
-        with pytest.raises(Failure, match=r"^the keys file .* is damaged: ") as failed:
+        with pytest.raises(CommandError, match=r"^the keys file .* is damaged: ") as failed:
             Keyring(path)
         assert "\n" not in str(failed.value), what
         assert "secret-canary" not in str(failed.value), what
-        with pytest.raises(Failure):
+        with pytest.raises(CommandError):
             keys.create(path, "read", "*")
         assert path.read_bytes() == content, "what cannot be read is not overwritten"
 
 
 def test_files_that_are_not_there(path: Path) -> None:
     for read in (keys.read, Keyring):
-        with pytest.raises(Failure, match="No such file or directory; `nobacktrack keys create`"):
+        with pytest.raises(CommandError, match="No such file or directory; `nobacktrack keys create`"):
             read(path)
-    with pytest.raises(Failure, match="cannot read the keys file"):
+    with pytest.raises(CommandError, match="cannot read the keys file"):
         keys.revoke(path, "a")
-    with pytest.raises(Failure, match="cannot write the keys file"):
+    with pytest.raises(CommandError, match="cannot write the keys file"):
         keys.create(path.parent / "nowhere" / "keys.json", "read", "*")
 
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from service import log_lines
+from nobacktrack.service.observability import logs
 
 HOSTILE = "a\nb\r\x1b[2J\x00\u2028\u202e\ud800{}%s\"'"
 KEY = "nbt_0123456789ab_" + "s3cr3t-" * 6 + "x"
 
 
-@pytest.fixture(params=[log_lines.Json, log_lines.Text])
+@pytest.fixture(params=[logs.Json, logs.Text])
 def lines(request: pytest.FixtureRequest) -> Iterator[tuple[logging.Logger, io.StringIO]]:
     """A logger whose lines can be read, in each style; in a context of its own."""
     written = io.StringIO()
@@ -31,7 +31,7 @@ def within(what: Callable[[], None], **fields: object) -> None:
     """Do it in the path of a request."""
 
     def inside() -> None:
-        log_lines.begin(**fields)
+        logs.begin(**fields)
         what()
 
     contextvars.Context().run(inside)
@@ -47,17 +47,19 @@ def test_a_record_is_one_line_whatever_is_in_it(lines: tuple[logging.Logger, io.
 
 
 def test_json_has_all_that_is_known_and_in_this_order() -> None:
-    record = logging.LogRecord("service.hot", logging.WARNING, "", 0, "no %s", ("checkpoint",), None)
+    record = logging.LogRecord(
+        "nobacktrack.service.learners.cache", logging.WARNING, "", 0, "no %s", ("checkpoint",), None
+    )
     record.created = 1767268800.25
     said: list[dict[str, Any]] = []
     within(
-        lambda: said.append(json.loads(log_lines.Json().format(record))),
+        lambda: said.append(json.loads(logs.Json().format(record))),
         stream="taxi", version=lambda: 17, request_id="r1", other=None,
     )  # fmt: skip
     assert list(said[0].items()) == [
         ("time", "2026-01-01T12:00:00.250+00:00"),
         ("level", "warning"),
-        ("logger", "service.hot"),
+        ("logger", "nobacktrack.service.learners.cache"),
         ("message", "no checkpoint"),
         ("stream", "taxi"),
         ("version", 17),
@@ -66,9 +68,11 @@ def test_json_has_all_that_is_known_and_in_this_order() -> None:
 
 
 def test_text_says_the_same_to_people() -> None:
-    record = logging.LogRecord("service.hot", logging.WARNING, "", 0, "no %s", ("checkpoint",), None)
+    record = logging.LogRecord(
+        "nobacktrack.service.learners.cache", logging.WARNING, "", 0, "no %s", ("checkpoint",), None
+    )
     said: list[str] = []
-    within(lambda: said.append(log_lines.Text().format(record)), stream="taxi", request_id="r1")
+    within(lambda: said.append(logs.Text().format(record)), stream="taxi", request_id="r1")
     assert said[0].endswith(" WARNING service.hot: no checkpoint (stream=taxi request_id=r1)")
 
 

@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 
-import model
-from service.errors import Internal, StoreFull
-from service.metrics import SECONDS, Durations, Metrics
-from service.recent import NEWEST, Recent, coverage
-from service.store import Usage
+from nobacktrack import model
+from nobacktrack.service.errors import Internal, StoreFull
+from nobacktrack.service.observability.metrics import SECONDS, Durations, Metrics
+from nobacktrack.service.observability.quality import NEWEST, Recent, coverage
 
 STREAM = {"stream": "s"}
 
@@ -113,7 +112,7 @@ def test_what_has_not_happened_is_zero() -> None:
     metrics = Metrics(1)
     value = metrics.registry.get_sample_value
     for error in (Internal, StoreFull):
-        assert value("nobacktrack_refused_total", {"type": error.slug()}) == 0
+        assert value("nobacktrack_refused_total", {"type": error.slug}) == 0
     assert value("nobacktrack_refused_total", {"type": "service-error"}) is None
     for guard in ("shrunk", "skipped"):
         assert value("nobacktrack_guards_total", {"guard": guard}) == 0
@@ -149,9 +148,9 @@ def test_streams_come_and_go_and_never_have_more_names_than_there_may_be() -> No
 def test_what_the_store_does_not_say_is_not_a_number() -> None:
     metrics = Metrics(1)
     value = metrics.registry.get_sample_value
-    metrics.answered(up=True, usage=Usage(5, 10))
+    metrics.answered(up=True, used=5, limit=10)
     assert [value(f"nobacktrack_store_{name}") for name in ("up", "bytes", "limit_bytes")] == [1, 5, 10]
-    metrics.answered(up=False, usage=None)
+    metrics.answered(up=False, used=math.nan, limit=math.nan)
     assert value("nobacktrack_store_up") == 0
     assert math.isnan(value("nobacktrack_store_bytes") or 0.0)
     assert math.isnan(value("nobacktrack_store_limit_bytes") or 0.0)

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import model
-from model import mixture
-from model.state import arrays
+from nobacktrack import model
+from nobacktrack.model.experts import mixture
+from nobacktrack.model.state import arrays
 
 NUMBERS = st.floats(0.0, 0.5)
 
@@ -44,9 +44,7 @@ def test_the_better_expert_gets_the_weight_and_loses_it_again() -> None:
 
 def test_what_is_mixed_does_not_change_what_the_network_learns() -> None:
     Y = np.random.default_rng(0).normal(size=(400, 2)).cumsum(axis=0)
-    alone, mixed = (
-        model.Learner(model.Config(targets=("a", "b"), units=6, calendar=(), lags=lags)) for lags in (0, 8)
-    )
+    alone, mixed = (model.Learner(model.Config(targets=("a", "b"), units=6, calendar=(), lags=lags)) for lags in (0, 8))
     one, two = alone.observe_many(Y), mixed.observe_many(Y)
     assert not np.array_equal(one.prediction[50:], two.prediction[50:])
     different = {

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.errors import BadRequest
-from service.parsing import parse, parse_message, parse_object, parse_question
-from service.schemas import CloneRequest, Event, ForecastRequest, Label, Truth
-from service.tensors import InferRequest
+from nobacktrack.service.api.kserve.tensors import InferRequest
+from nobacktrack.service.api.parsing import parse, parse_message, parse_object, parse_question
+from nobacktrack.service.errors import BadRequest
+from nobacktrack.service.schemas import CloneRequest, Event, ForecastRequest, Label, Truth
 
 INNER = "an object in the body has a name twice"
 TENSOR = {"name": "x", "shape": [1], "datatype": "FP64", "data": [[1]], "parameters": {"name": {"name": 1}}}

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-import model
-from model import profile
+from nobacktrack import model
+from nobacktrack.model.seasons import profile
 
 WEEK = 604_800.0
 

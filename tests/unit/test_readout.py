@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-import model
-from model import readout
+from nobacktrack import model
+from nobacktrack.model.network import readout
 
 
 @pytest.mark.parametrize("forgetting", [1.0, 0.98])

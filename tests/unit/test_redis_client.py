@@ -2,29 +2,29 @@
 
 import pytest
 
-from service.redis_client import Place, place
+from nobacktrack.service.store.redis.client import RedisAddress, place
 
 
 @pytest.mark.parametrize(
     ("url", "expected"),
     [
-        ("redis://h:1/2", Place("one", options={"host": "h", "port": 1, "db": 2})),
-        ("unix:///run/r.sock", Place("one", options={"path": "/run/r.sock"})),
+        ("redis://h:1/2", RedisAddress("one", options={"host": "h", "port": 1, "db": 2})),
+        ("unix:///run/r.sock", RedisAddress("one", options={"path": "/run/r.sock"})),
         (
             "redis+sentinel://a:1,b:2,[::1]:3/main",
-            Place("sentinel", (("a", 1), ("b", 2), ("::1", 3)), "main"),
+            RedisAddress("sentinel", (("a", 1), ("b", 2), ("::1", 3)), "main"),
         ),
         (
             "rediss+sentinel://u%40:p%2F@a,b/main/3?sentinel_password=s%20",
-            Place(
+            RedisAddress(
                 "sentinel", (("a", 26379), ("b", 26379)), "main",
                 {"username": "u@", "password": "p/", "ssl": True, "db": 3}, {"password": "s ", "ssl": True},
             ),
         ),
-        ("redis+cluster://:p@a:1,[::1]", Place("cluster", (("a", 1), ("::1", 6379)), options={"password": "p"})),
+        ("redis+cluster://:p@a:1,[::1]", RedisAddress("cluster", (("a", 1), ("::1", 6379)), options={"password": "p"})),
     ],
 )  # fmt: skip
-def test_places(url: str, expected: Place) -> None:
+def test_places(url: str, expected: RedisAddress) -> None:
     found = place(url)
     common = {name: found.options[name] for name in expected.options}
     assert (found.kind, found.hosts, found.primary) == (expected.kind, expected.hosts, expected.primary)

@@ -8,11 +8,12 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from service import assets, report
-from service.replay import Report
-from service.report import Recording, running_mean, telling
-from service.schemas import Event, Outcome
-from service.scores import Scores
+from nobacktrack.service.cli.replay import report
+from nobacktrack.service.cli.replay.replay import Report
+from nobacktrack.service.cli.replay.report import Recording, running_mean, telling
+from nobacktrack.service.cli.scores import Scores
+from nobacktrack.service.schemas import Event, Outcome
+from nobacktrack.service.web import assets
 from tests.recordings import recorded
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-import model
+from nobacktrack import model
 
 pytest.importorskip("river", reason="RIVER IS NOT INSTALLED: the estimator in model/river.py is not tested")
 
@@ -24,8 +24,8 @@ with pytest.MonkeyPatch.context() as patch:
     patch.setattr(sys.modules["sklearn"], "datasets", ModuleType("datasets"), raising=False)
     from river import checks, evaluate, metrics, stats, time_series
 
-    import model.river as face
-    from model.river import NoBackTrackForecaster
+    from nobacktrack.model import river as face
+    from nobacktrack.model.river import NoBackTrackForecaster
 
     CHECKS = list(checks.yield_checks(NoBackTrackForecaster(units=4)))
 

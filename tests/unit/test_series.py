@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import model
+from nobacktrack import model
 
 DATA = Path(os.environ.get("NBT_DATA", Path(__file__).parents[3] / "shared" / "data")) / "nab"
 FILES = sorted(DATA.glob("*/*.csv"))

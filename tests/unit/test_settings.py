@@ -2,9 +2,9 @@
 
 import pytest
 
-from service.redis_doubts import too_old
-from service.settings import Settings, unknown, variables
-from service.settings_shown import meanings, shown
+from nobacktrack.service.settings import Settings, unknown, variables
+from nobacktrack.service.settings.describe import meanings, shown
+from nobacktrack.service.store.redis.health import too_old
 from tests.settings_table import OPERATIONS, written
 
 SECRETS = [

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from model import signs
+from nobacktrack.model.numerics import random_signs
 
 
 def draw(seed: int, tangent: int, step: int, n: int = 130) -> np.ndarray:
     out = np.zeros(n)
-    signs.fill_signs(out, seed, tangent, step)
+    random_signs.fill_signs(out, seed, tangent, step)
     return out
 
 
@@ -38,7 +38,7 @@ def test_unbiased_and_uncorrelated() -> None:
 
 def test_initial_weights() -> None:
     W = np.zeros((40, 32))
-    signs.fill_weights(W, 32, 0.9, 0)
+    random_signs.fill_weights(W, 32, 0.9, 0)
     assert np.abs(W[:32]).max() <= 0.9 * np.sqrt(3 / 32)
     assert np.abs(W[32:39]).max() <= np.sqrt(3 / 7)
     assert np.abs(W[39]).max() <= 0.3

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-import model
-from model import readout, symbols
+from nobacktrack import model
+from nobacktrack.model.network import readout, softmax
 
 ABC = model.Config(targets=("s",), alphabet=("a", "b", "c"), cell="gru", units=8, calendar=(), learning_rate=1e-2)
 
@@ -60,9 +60,9 @@ def test_the_gradient_is_that_of_the_bits() -> None:
         return float(np.log(np.exp(logits).sum()) - logits[symbol])
 
     p = V.T @ phi
-    symbols.softmax(p)
+    softmax.softmax(p)
     delta, moments, errors = np.zeros(units), np.zeros_like(V), np.zeros(3)
-    symbols.miss(p, symbol, errors)
+    softmax.miss(p, symbol, errors)
     readout.pull(V, errors, delta)
     # The first moment of a first step is (1 - β₁) times the gradient.
     readout.descend(V.copy(), moments, np.zeros_like(V), np.ones(2), phi, errors, 0.0)

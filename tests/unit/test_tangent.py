@@ -5,7 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from model import Config, tangent
+from nobacktrack.model import Config
+from nobacktrack.model.gradient import nobacktrack
 from tests.unit.driver import Network, influence
 
 UNITS, STEPS = 3, 3
@@ -92,7 +93,7 @@ def test_rtrl_is_the_finite_difference_of_the_unrolled_loss(config: Config) -> N
 
 def test_a_unit_without_slope_injects_nothing() -> None:
     v, e = np.zeros(2), np.full(2, 7.0)
-    tangent.inject(v, e, np.zeros(2), np.array([0.0, 0.5]), np.array([0.0, 1.0]), np.ones(2), 1.0)
+    nobacktrack.inject(v, e, np.zeros(2), np.array([0.0, 0.5]), np.array([0.0, 1.0]), np.ones(2), 1.0)
     assert v.tolist() == [0.0, 1.0]
     assert e.tolist() == [0.0, 0.5]
 
@@ -101,7 +102,7 @@ def test_a_unit_without_slope_injects_nothing() -> None:
     ("w_norm", "f", "expected"), [(0.0, 1.0, 1.0), (1.0, 0.0, 1.0), (4.0, 1.0, 2.0), (1e30, 1e-30, 1e7)]
 )
 def test_rho0_balances_and_is_clamped(w_norm: float, f: float, expected: float) -> None:
-    assert tangent.weigh(np.array([f]), w_norm) == expected
+    assert nobacktrack.weigh(np.array([f]), w_norm) == expected
 
 
 @pytest.mark.parametrize("estimator", ["nobacktrack", "uoro"])

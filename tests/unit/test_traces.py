@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from model import traces
+from nobacktrack.model.gradient import traces
 from tests.bench.learning import influence
 
 

@@ -12,8 +12,8 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from service import tracing
-from service.settings import Settings
+from nobacktrack.service.observability import tracing
+from nobacktrack.service.settings import Settings
 
 
 @pytest.fixture

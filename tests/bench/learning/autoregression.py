@@ -12,8 +12,8 @@ import math
 
 import numpy as np
 
-from model.jit import compiled
-from model.types import Float64
+from nobacktrack.model.jit import compiled
+from nobacktrack.model.types import Float64
 
 LAGS = 48
 FORGETTING = 0.9999

@@ -44,9 +44,9 @@ def _influence(results: Results) -> Verdict:
     return Verdict("influence balancing", claim, measured, held, why)
 
 
-def _bits(task: str, label: str, names: tuple[str, ...], bound: float, claim: str, why: tuple[str, str]) -> (
-    Callable[[Results], Verdict]
-):
+def _bits(
+    task: str, label: str, names: tuple[str, ...], bound: float, claim: str, why: tuple[str, str]
+) -> Callable[[Results], Verdict]:
     def verdict(results: Results) -> Verdict:
         best = results.best(task, names, "bits")
         if best is None:

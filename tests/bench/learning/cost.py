@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from model import readout
+from nobacktrack.model.network import readout
 from tests.bench.learning import door
 from tests.bench.learning.tasks import NotAvailable
 

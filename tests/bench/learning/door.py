@@ -3,8 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
-from model import Config, ConfigError, Learner, Outcomes
-from model.types import Float64
+from nobacktrack.model import Config, ConfigError, Learner, Outcomes
+from nobacktrack.model.types import Float64
 from tests.bench.learning.tasks import NotAvailable
 
 CHUNK = 50_000
@@ -22,9 +22,7 @@ def learner(**fields: object) -> Learner:
 def losses(subject: Learner, Y: npt.ArrayLike) -> Float64:
     """Loss (T,) of every event of Y (T, q), learnt in order."""
     matrix = np.asarray(Y, np.float64)
-    return np.concatenate(
-        [subject.observe_many(matrix[at : at + CHUNK]).loss for at in range(0, len(matrix), CHUNK)]
-    )
+    return np.concatenate([subject.observe_many(matrix[at : at + CHUNK]).loss for at in range(0, len(matrix), CHUNK)])
 
 
 def ahead(outcomes: Outcomes, horizon: int) -> Float64:

@@ -11,8 +11,9 @@ tangent is the package's own, with w one number.
 
 import numpy as np
 
-from model import tangent, traces
-from model.types import Float64
+from nobacktrack.model.gradient import nobacktrack as tangent
+from nobacktrack.model.gradient import traces
+from nobacktrack.model.types import Float64
 
 UNITS, POSITIVE = 23, 10
 START, OPTIMUM = 0.5, -1.0 / 6.0

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from model import Config
+from nobacktrack.model import Config
 
 DEFAULTS = Config(targets=("y",))
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from model import Outcomes
-from model.types import Float64
+from nobacktrack.model import Outcomes
+from nobacktrack.model.types import Float64
 from tests.bench.learning import autoregression, door, tasks
 from tests.bench.learning.tasks import NotAvailable, Series
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from model.types import Float64, Int64
+from nobacktrack.model.types import Float64, Int64
 from tests.bench.learning import door, tasks, truncated
 from tests.bench.learning.tasks import Symbols
 

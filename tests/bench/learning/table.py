@@ -59,8 +59,10 @@ def _neighbours(results: Results) -> list[str]:
         default = neighbours.name(field, getattr(neighbours.DEFAULTS, field))
         beside = [neighbours.name(field, value) for value in values]
         for subject, shown in [("defaults", f"**{default}**"), *zip(beside, beside, strict=True)]:
-            figures = (results.text("neighbours NAB", subject, "geometric mean", 4),
-                       results.text("neighbours ETTh1", subject, "error", 4))
+            figures = (
+                results.text("neighbours NAB", subject, "geometric mean", 4),
+                results.text("neighbours ETTh1", subject, "error", 4),
+            )
             rows.append((shown, *figures))
     return _table(("field, **default**", "NAB", "ETTh1"), rows)
 

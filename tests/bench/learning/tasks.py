@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from model.types import Float64, Int64
+from nobacktrack.model.types import Float64, Int64
 
 DATA = Path(os.environ.get("NBT_DATA", Path(__file__).parents[4] / "shared" / "data"))
 """Where the real series are; they are not part of the project."""

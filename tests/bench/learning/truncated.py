@@ -25,7 +25,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from model.types import Array, Float64, Int64
+from nobacktrack.model.types import Array, Float64, Int64
 
 GATES = 4
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8

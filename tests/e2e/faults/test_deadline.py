@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from service.errors import Unavailable
-from service.metrics import Metrics
-from service.patience import Patience
-from service.queues import Answer
-from service.redis_store import RedisStore
-from service.schemas import Event
-from service.settings import Settings
-from service.streams import Streams
+from nobacktrack.service.errors import Unavailable
+from nobacktrack.service.observability.metrics import Metrics
+from nobacktrack.service.schemas import Event
+from nobacktrack.service.settings import Settings
+from nobacktrack.service.store.redis.store import RedisStore
+from nobacktrack.service.streams.queue import Answer
+from nobacktrack.service.streams.service import Streams
+from nobacktrack.service.streams.store_deadline import StoreDeadline
 from tests.load import CONFIG, encoded
 from tests.servers import Server
 
@@ -25,7 +25,7 @@ def test_a_deadline_that_passes_while_the_store_answers(then: str) -> None:
     every command, swallows one that comes in the moment when the command has been sent."""
 
     async def main() -> None:
-        async with Patience(0.0, 0.0) as patience:
+        async with StoreDeadline(0.0, 0.0) as patience:
             patience.ask()
             patience.failed()
             with contextlib.suppress(asyncio.CancelledError):  # as wait_for does
@@ -42,7 +42,7 @@ def test_a_deadline_that_passes_while_the_store_answers(then: str) -> None:
 
 def test_a_store_that_goes_on_failing_after_the_deadline() -> None:
     async def main() -> None:
-        async with Patience(0.0, 0.0) as patience:
+        async with StoreDeadline(0.0, 0.0) as patience:
             patience.ask()
             patience.failed()
             with contextlib.suppress(asyncio.CancelledError):  # as wait_for does

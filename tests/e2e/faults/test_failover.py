@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from service.client import ApiError, Client
+from nobacktrack.service.client.sync import ApiError, Client
 from tests.e2e.faults.results import record
 from tests.e2e.faults.scale import FAILOVER_REPLICAS, FAILOVERS, REPEATS
 from tests.failover import Watched

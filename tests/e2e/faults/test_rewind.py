@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from service.metrics import Metrics
-from service.redis_store import RedisStore
-from service.schemas import Event
-from service.settings import Settings
-from service.streams import Streams
+from nobacktrack.service.observability.metrics import Metrics
+from nobacktrack.service.schemas import Event
+from nobacktrack.service.settings import Settings
+from nobacktrack.service.store.redis.store import RedisStore
+from nobacktrack.service.streams.service import Streams
 from tests.load import CONFIG, encoded, replayed
 from tests.servers import Server
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from service.metrics import Metrics
-from service.settings import Settings
+from nobacktrack.service.observability.metrics import Metrics
+from nobacktrack.service.settings import Settings
 
 ROOT = Path(__file__).parents[3]
 RUNBOOK = (ROOT / "deploy" / "RUNBOOK.md").read_text(encoding="utf-8")

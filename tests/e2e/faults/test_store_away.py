@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from service.client import ApiError, Client
+from nobacktrack.service.client.sync import ApiError, Client
 from tests.e2e.faults.results import record
 from tests.e2e.faults.scale import CUTS, FAULT_SECONDS
 from tests.e2e.processes import wait_until

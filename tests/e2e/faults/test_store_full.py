@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from service.client import ApiError, Client
-from service.schemas import StreamStatus
+from nobacktrack.service.client.sync import ApiError, Client
+from nobacktrack.service.schemas import StreamStatus
 from tests.e2e.faults.results import record
 from tests.e2e.faults.scale import FILLINGS, REPEATS
 from tests.e2e.processes import wait_until

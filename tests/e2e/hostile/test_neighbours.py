@@ -18,9 +18,9 @@ import numpy as np
 import psutil
 import pytest
 
-from service import keys
-from service.client import Client
-from service.local import LocalService
+from nobacktrack.service.cli.local_service import LocalService
+from nobacktrack.service.client.sync import Client
+from nobacktrack.service.security import keys
 from tests.e2e.hostile.full import FULL, KEYED
 from tests.e2e.hostile.results import REPORT
 

@@ -1,0 +1,88 @@
+"""The predictors beside the network, and the one prediction that is made of all.
+
+For each target of a regression three experts predict the change from the newest value, in units of the root mean
+square of past changes: persistence (0), a linear autoregression, and the network's readout. The autoregression reads
+the newest L changes, the level, the usual changes of the seasons (`profile`) and a constant, and is learnt by recursive
+least squares like the readout. Its lags start with variance PRIOR/(i+1): a priori a change tells the less the longer
+ago it was (R. Litterman, *Forecasting with Bayesian vector autoregressions*, 1986), which is what keeps many lags from
+doing harm while events are few. `mixture` weighs the three.
+
+The network learns from the error of its own readout, so what is mixed with it does not change what it learns.
+"""
+
+import math
+
+from ..interface import Rules, Work
+from ..jit import inner
+from ..network import readout
+from ..numerics.scaling import CLIP, TARGET_CLIP, clip
+from ..seasons import profile
+from ..state import State
+from ..types import Float64
+from . import mixture
+
+PERSISTENCE, AUTOREGRESSION, NETWORK = 0, 1, 2
+
+
+@inner
+def predict(state: State, lags: Float64, fed: Float64, work: Work) -> None:
+    """Features (q, s) of the autoregression, what the experts say (q, E) and the mixture (q,), from z and ŷ in `work`.
+
+    Shapes lags (q, L): the newest changes, the newest first; fed (f,) as the network reads it. Without lags the network
+    alone speaks.
+    """
+    kept, scales = state.experts, state.scales
+    q, L = lags.shape
+    seasons = scales.profile.shape[1]
+    place = work.z.shape[0] - 1 - q * seasons
+    for i in range(work.mixed.shape[0]):
+        work.mixed[i] = work.scaled[0, i]
+        if L == 0:
+            continue
+        scale, x = math.sqrt(scales.change[i]), work.lagged[i]
+        for lag in range(L):
+            x[lag] = clip(lags[i, lag] / scale, CLIP) if scale > 0.0 else 0.0
+        x[L] = fed[3 * i]
+        for season in range(seasons):
+            x[L + 1 + season] = work.z[place + i * seasons + season]
+        x[L + 1 + seasons] = 1.0
+        said = work.said[i]
+        said[PERSISTENCE] = 0.0
+        said[AUTOREGRESSION] = clip(readout.value(kept.V, x, i), TARGET_CLIP)
+        said[NETWORK] = clip(work.scaled[0, i], TARGET_CLIP)
+        work.mixed[i] = mixture.mix(kept.regret[i], kept.spread[i], said)
+
+
+@inner
+def usual(state: State, work: Work, i: int) -> float:
+    """The part of target i's autoregression that comes from the seasons alone, in units of the scale.
+
+    Less its mean, so that a whole season leaves the level where it was.
+    """
+    total, first = 0.0, state.experts.lags.shape[1] + 1
+    for season in range(work.lagged.shape[1] - 1 - first):
+        deviation = work.lagged[i, first + season] - profile.mean(state.scales.profile[i, season])
+        total += state.experts.V[first + season, i] * deviation
+    return total
+
+
+@inner
+def learn(state: State, rules: Rules, work: Work) -> None:
+    """A step of the autoregression and of the weights of every target that is present."""
+    kept = state.experts
+    for i in range(kept.lags.shape[0]):
+        if kept.lags.shape[1] == 0 or math.isnan(work.errors[i]):
+            continue
+        target = work.scaled[0, i] - work.errors[i]
+        mixture.learn(kept.regret[i], kept.spread[i], work.said[i], work.mixed[i], target, rules.forgetting)
+        readout.condition(kept.P[i], work.lagged[i], work.gain, rules.forgetting)
+        readout.learn(kept.V, work.gain, i, readout.value(kept.V, work.lagged[i], i) - target)
+
+
+@inner
+def shift(lags: Float64, change: float) -> None:
+    """Let the newest change into one target's lags (L,)."""
+    for lag in range(lags.shape[0] - 1, 0, -1):
+        lags[lag] = lags[lag - 1]
+    if lags.shape[0] > 0:
+        lags[0] = change

@@ -1,0 +1,38 @@
+"""Several predictions of one number, mixed with weights that are learnt online: ML-Poly.
+
+P. Gaillard, G. Stoltz, T. van Erven, *A second-order bound with excess losses*, arXiv:1402.2044, for the squared error
+and with its gradient in the place of the loss, which makes the mixture compete with the best fixed convex combination
+of the experts and not only with the best of them. With p = Σ w_k x_k the mixture and g = 2 (p - y),
+
+    r_k = g (p - x_k)             by how much (to first order) more of expert k would have been better
+    R_k ← λ R_k + r_k             S_k ← λ S_k + r_k²
+    w_k ∝ max(0, R_k)/(1 + S_k)   all alike where no R_k is positive
+
+It has no step size to choose. λ, the forgetting factor of the linear readouts, lets the weights follow a stream that
+changes; with λ = 1 and |r| <= 1, R_k never exceeds √(K (1 + ln(1+T)) (1 + S_k)).
+"""
+
+from ..jit import compiled
+from ..types import Float64
+
+
+@compiled
+def mix(regret: Float64, spread: Float64, said: Float64) -> float:
+    """Σ w_k x_k; shapes (K,)."""
+    total, weights, plain = 0.0, 0.0, 0.0
+    for k in range(said.shape[0]):
+        weight = max(0.0, regret[k]) / (1.0 + spread[k])
+        total += weight * said[k]
+        weights += weight
+        plain += said[k]
+    return float(total / weights if weights > 0.0 else plain / said.shape[0])
+
+
+@compiled
+def learn(regret: Float64, spread: Float64, said: Float64, mixed: float, target: float, forgetting: float) -> None:
+    """Judge the experts by their words (K,), the mixture of which was `mixed`."""
+    slope = 2.0 * (mixed - target)
+    for k in range(said.shape[0]):
+        gain = slope * (mixed - said[k])
+        regret[k] = forgetting * regret[k] + gain
+        spread[k] = forgetting * spread[k] + gain * gain

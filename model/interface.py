@@ -1,0 +1,166 @@
+"""What goes into the kernels beside the state, and what comes out."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .config import HARMONICS, PERIODS, Config
+from .types import Array, Float64, Int64
+
+FROZEN, NOBACKTRACK, TRACES, UORO, RTRL = 0, 1, 2, 3, 4
+ESTIMATORS = ("frozen", "nobacktrack", "nobacktrack-traces", "uoro", "rtrl")
+OPTIMISERS = ("sgd", "adam", "kalman")
+CELLS = ("leaky", "gru")
+RLS, GRADIENT = 0, 1
+READOUTS = ("rls", "gradient")
+
+SHRUNK, SKIPPED = 1, 2
+"""Bits of `Outcomes.guarded`."""
+
+
+class Rules(NamedTuple):
+    """A configuration as the kernels read it."""
+
+    cell: int
+    estimator: int
+    optimiser: int
+    residual_weight: float
+    """λ of the traces' residual; negative = auto."""
+    learning_rate: float
+    learning_rate_decay: float
+    readout: int
+    forgetting: float
+    seed: int
+    symbols: bool
+    """Whether the target is a symbol."""
+    seasons: Float64
+    """(s, 2): period in seconds and number of harmonics of each season."""
+
+
+class Outcomes(NamedTuple):
+    """What the learner says of T events: for people, not for the next event. NaN = nothing to say.
+
+    One event's outcome has the same fields without the leading T.
+    """
+
+    version: Int64
+    """(T,): events learnt, this one included."""
+    prediction: Float64
+    """(T, o): made before y was used; values of the targets, or probabilities of the symbols."""
+    lower: Float64
+    """(T, o): lower end of the 90 % interval; NaN for symbols."""
+    upper: Float64
+    """(T, o): upper end."""
+    loss: Float64
+    """(T,): mean over the targets present of (y - ŷ)²/s², s² the mean square of the changes so far; or bits."""
+    baseline_loss: Float64
+    """(T,): the same for persistence; for symbols, of the symbols' frequencies so far."""
+    anomaly: Float64
+    """(T,): in [0, 1]; the probability that a whole window of ordinary events has no errors as surprising as the newest
+    few (see `anomaly`)."""
+    ahead: Float64
+    """(T, H, o): forecasts of the next H values; NaN where inputs of the next event would be needed."""
+    gradient_norm: Float64
+    """(T,): bound on the norm of the gradient, or the norm itself for exact RTRL."""
+    tangent_norm: Float64
+    """(T,): largest |v||w| of the rank-one tangents; 0 without."""
+    trust: Float64
+    """(T,): λ, the weight of the residual."""
+    guarded: Int64
+    """(T,): SHRUNK where a tangent was cut to its bound, SKIPPED where a step was not taken and the tangents reset."""
+
+    @property
+    def next(self) -> Float64:
+        """(T, o): forecast of the next value."""
+        return self.ahead[..., 0, :]
+
+
+class Work(NamedTuple):
+    """Scratch space of one call."""
+
+    z: Array
+    """(k,) real: what every unit reads, [h, u, 1]."""
+    a: Array
+    """(K,) real: pre-activations."""
+    h: Array
+    """(n,) real: the new state."""
+    c: Array
+    """(n,) real: direct derivative."""
+    D: Array
+    """(K,) real: derivative of the new state by the pre-activations."""
+    b: Array
+    """(K,) real: δ∘D."""
+    d: Array
+    """(K,) real: Aᵀδ of the column's unit."""
+    own: Array
+    """(K,) real: A_ii of the column's unit."""
+    e: Array
+    """(R, K) real: what is injected into w."""
+    g: Array
+    """(3, K) real: a row of the gradient, the bias row, the Kalman filter's sums."""
+    s: Array
+    """(R,) real: weight of each tangent in the gradient."""
+    decay: Array
+    """(R,) real: 1/ρ0."""
+    f: Float64
+    """(n,): A v."""
+    pull: Float64
+    """(R,): δ·f."""
+    sizes: Float64
+    """(n,): |F_i|."""
+    delta: Float64
+    """(n,): ∂ℓ/∂h."""
+    signs: Float64
+    """(R, n): the random signs of this event."""
+    phi: Float64
+    """(p,): features of the readout."""
+    kappa: Float64
+    """(p,): gain."""
+    scaled: Float64
+    """(H, o): ŷ of every head, in units of the scale; or the probabilities."""
+    ahead: Float64
+    """(H, o): the same as values."""
+    gradient: Array
+    """(k, K) real: for exact RTRL."""
+    J: Array
+    """(n, k, K) real: for exact RTRL."""
+    lagged: Float64
+    """(q, s): features of each target's autoregression."""
+    gain: Float64
+    """(s,): its gain."""
+    said: Float64
+    """(q, E): what each expert predicts, in units of the scale."""
+    mixed: Float64
+    """(o,): what is predicted one step ahead, in the same units; or the probabilities."""
+    errors: Float64
+    """(o,): ŷ - y of a head, in units of the scale, or p - 1_y; NaN where there is no target."""
+
+
+def rules(config: Config) -> Rules:
+    """The numbers of a configuration that the kernels need."""
+    return Rules(
+        cell=CELLS.index(config.cell),
+        estimator=ESTIMATORS.index(config.estimator),
+        optimiser=OPTIMISERS.index(config.optimiser),
+        residual_weight=-1.0 if config.residual_weight == "auto" else float(config.residual_weight),
+        learning_rate=config.learning_rate,
+        learning_rate_decay=config.learning_rate_decay,
+        readout=READOUTS.index(config.readout),
+        forgetting=config.forgetting,
+        seed=config.seed,
+        symbols=config.alphabet is not None,
+        seasons=np.array([(PERIODS[name], HARMONICS[name]) for name in config.calendar]).reshape(-1, 2),
+    )
+
+
+def outcomes(count: int, config: Config) -> Outcomes:
+    """Room for the outcomes of `count` events."""
+    wide, narrow = (count, config.outputs), (count,)
+    return Outcomes(
+        version=np.zeros(narrow, np.int64),
+        prediction=np.empty(wide), lower=np.empty(wide), upper=np.empty(wide),
+        loss=np.empty(narrow), baseline_loss=np.empty(narrow), anomaly=np.empty(narrow),
+        ahead=np.empty((count, config.horizons, config.outputs)),
+        gradient_norm=np.zeros(narrow), tangent_norm=np.zeros(narrow), trust=np.zeros(narrow),
+        guarded=np.zeros(narrow, np.int64),
+    )  # fmt: skip

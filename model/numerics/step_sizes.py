@@ -1,0 +1,54 @@
+"""Step sizes."""
+
+import math
+
+from ..jit import compiled
+from ..types import Float64
+
+FULL = 0.25
+"""A step has its full size while the error is at least this share of persistence's."""
+PATIENCE = 0.01
+"""Weight of the newest event in the running means of the losses."""
+GAMMA0 = 0.1
+"""γ0 of the Kalman filter's metric."""
+PRIOR_SQUARE = 1.0
+"""Mean squares of the gradient that the metric starts from: a multiple of the identity."""
+
+
+@compiled
+def step_size(initial: float, decay: float, step: int) -> float:
+    """η_t = η0/(1 + κ√t), t = 0, 1, …: the schedule of arXiv:1702.05043."""
+    return initial / (1.0 + decay * math.sqrt(step))
+
+
+@compiled
+def fading(step: int) -> float:
+    """γ_t = 1/√(1/γ0² + t): how much the newest gradient counts in the Kalman filter's metric (ALGORITHM 6)."""
+    return 1.0 / math.sqrt(1.0 / (GAMMA0 * GAMMA0) + step)
+
+
+@compiled
+def caution(losses: Float64) -> float:
+    """min(1, √(loss/baseline)/FULL): the factor of a step that does not shrink with the gradient by itself.
+
+    Adam divides the gradient by its own size, so that the features move by η however small the error is. On a stream
+    that can be predicted almost exactly this motion is the error: what the readout has to follow, after every step.
+    So steps shrink with the error, once it is a small part of what persistence leaves. `losses` (2,) are the running
+    mean squared errors of network and persistence; both 1 at the start, and always for symbols.
+    """
+    if losses[1] <= 0.0:
+        return 1.0
+    return min(1.0, math.sqrt(losses[0] / losses[1]) / FULL)
+
+
+@compiled
+def skill(losses: Float64) -> float:
+    """1 - loss/baseline, not below 0: the share of the changes that is foreseen."""
+    return max(0.0, 1.0 - losses[0] / losses[1]) if losses[1] > 0.0 else 1.0
+
+
+@compiled
+def judge(losses: Float64, loss: float, baseline: float) -> None:
+    """Take an event's losses into their running means."""
+    losses[0] += PATIENCE * (loss - losses[0])
+    losses[1] += PATIENCE * (baseline - losses[1])

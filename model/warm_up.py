@@ -1,0 +1,12 @@
+"""Compile every kernel before the first event needs it."""
+
+from .config import Config, DType
+from .learner import Learner
+
+
+def warm_up(dtypes: tuple[DType, ...] = ("float32", "float64")) -> None:
+    """Run every compiled function once for each precision; from the cache this takes about a second."""
+    for dtype in dtypes:
+        learner = Learner(Config(targets=("y",), units=1, dtype=dtype))
+        learner.observe([0.0])
+        learner.forecast(1)

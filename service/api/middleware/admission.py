@@ -1,0 +1,42 @@
+"""How many may be connected. The probes are answered all the same: a service that is full is not dead.
+
+uvicorn's own limit counts WebSockets with the requests and then refuses every request, the probes first of all.
+"""
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from ...errors import LimitReached
+from ...observability.metrics import Metrics
+from ..problems import refuse
+from ..scope import PROBES
+
+SURPLUS = "nobacktrack.surplus"
+"""In the state of an ASGI scope: the connection is one more than there may be (`service/server/http_protocol.py`)."""
+
+
+class Admission:
+    """Refuses what comes on a connection too many, and WebSockets above `max_websockets`."""
+
+    def __init__(self, app: ASGIApp, max_websockets: int, metrics: Metrics) -> None:
+        self._app = app
+        self._max_websockets = max_websockets
+        self._metrics = metrics
+        self._websockets = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+        elif scope.get("state", {}).get(SURPLUS) and scope["path"] not in PROBES:
+            error = LimitReached("the service has as many connections as it takes", retry_after=1)
+            await refuse(error, self._metrics, scope, receive, send)
+        elif scope["type"] == "http":
+            await self._app(scope, receive, send)
+        elif self._websockets >= self._max_websockets:
+            error = LimitReached("the service has as many WebSockets as it takes", retry_after=1)
+            await refuse(error, self._metrics, scope, receive, send)
+        else:
+            self._websockets += 1
+            try:
+                await self._app(scope, receive, send)
+            finally:
+                self._websockets -= 1

@@ -1,0 +1,127 @@
+"""Limits on events per second: for each key, and without keys for each client address.
+
+An event costs a token, and so does any other request to /v1. What there is no token for is answered 429 with
+Retry-After. A line of NDJSON and a message of a WebSocket are not refused but read later, and the sender is held up by
+its own connection: their order has no hole. `RateLimit` and `RateLimit-Policy` are those of
+draft-ietf-httpapi-ratelimit-headers-10: r tokens left, full again in t seconds; q tokens in w seconds.
+"""
+
+import asyncio
+import ipaddress
+import math
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ...errors import LimitReached
+from ...observability.metrics import Metrics
+from ..problems import refuse
+from ..scope import KEY, is_bulk
+from .buckets import Buckets
+
+LIMITED = "/v1/"
+"""What begins like this is counted; probes and documentation are not."""
+SITE_BITS = 64
+"""Of an IPv6 address: the rest its owner can choose."""
+
+
+class RateLimit:
+    """Takes tokens for what comes in."""
+
+    def __init__(self, app: ASGIApp, buckets: Buckets, metrics: Metrics) -> None:
+        self._app = app
+        self._buckets = buckets
+        self._metrics = metrics
+        self._policy = f'"events";q={buckets.burst};w={math.ceil(buckets.burst / buckets.rate)}'
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket") or not scope["path"].startswith(LIMITED):
+            await self._app(scope, receive, send)
+            return
+        who = rate_limit_key(scope)
+        if scope["type"] == "websocket":
+            await self._app(scope, self._slowed(who, receive), send)
+            return
+
+        async def write(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                left = max(0, math.floor(self._buckets.tokens(who)))
+                headers = MutableHeaders(scope=message)
+                headers["RateLimit-Policy"] = self._policy
+                headers["RateLimit"] = f'"events";r={left};t={math.ceil(self._buckets.fill_seconds(who))}'
+            await send(message)
+
+        if is_bulk(scope):
+            await self._app(scope, _Lines(self._buckets, who, receive), write)
+        elif (seconds := self._buckets.take(who)) > 0.0:
+            error = LimitReached("more events than this key or address may send", retry_after=math.ceil(seconds))
+            await refuse(error, self._metrics, scope, receive, write)
+        else:
+            await self._app(scope, receive, write)
+
+    def _slowed(self, who: str, receive: Receive) -> Receive:
+        async def read() -> Message:
+            message = await receive()
+            if message["type"] == "websocket.receive":
+                await _pause(self._buckets.reserve(who, 1))
+            return message
+
+        return read
+
+
+class _Lines:
+    """The body of a bulk request, handed on as fast as there are tokens for its lines, a second's worth at once."""
+
+    def __init__(self, buckets: Buckets, who: str, receive: Receive) -> None:
+        self._buckets = buckets
+        self._who = who
+        self._receive = receive
+        self._rest = b""
+        self._message: Message = {"type": "http.request", "more_body": True}
+        self._open = False
+        """Whether the line that came last has not ended yet; the end of the body ends it."""
+
+    async def __call__(self) -> Message:
+        if not self._rest:
+            self._message = await self._receive()
+            self._rest = self._message.get("body", b"")
+        if self._message["type"] != "http.request":
+            return self._message
+        most = max(1, math.floor(max(self._buckets.rate, self._buckets.tokens(self._who))))
+        piece, lines = _cut(self._rest, most)
+        self._rest = self._rest[len(piece) :]
+        more = bool(self._rest) or self._message.get("more_body", False)
+        self._open = not piece.endswith(b"\n") if piece else self._open
+        await _pause(self._buckets.reserve(self._who, lines + (self._open and not more)))
+        return {"type": "http.request", "body": piece, "more_body": more}
+
+
+def _cut(body: bytes, most: int) -> tuple[bytes, int]:
+    """The beginning of a body with at most so many ends of lines, and how many."""
+    at = -1
+    for lines in range(most):
+        found = body.find(b"\n", at + 1)
+        if found < 0:
+            return body, lines
+        at = found
+    return body[: at + 1], most
+
+
+async def _pause(seconds: float) -> None:
+    if seconds > 0.0:
+        await asyncio.sleep(seconds)
+
+
+def rate_limit_key(scope: Scope) -> str:
+    """Whose tokens a request takes: those of its key, or of its address; of an IPv6 address, of its network."""
+    key = scope.get(KEY)
+    if key is not None:
+        return str(key.id)
+    host = str((scope.get("client") or ("",))[0])
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    if address.version == 4:
+        return host
+    return str(ipaddress.ip_network((address, SITE_BITS), strict=False))

@@ -1,0 +1,161 @@
+"""The OpenAPI document: FastAPI's own, with errors as they are, and an example of everything that may come.
+
+FastAPI describes an error that there is not here (`HTTPValidationError`), and does not know what is refused before a
+route is asked. A route names the errors that are its alone (`api.problems`); what follows from the parts of a request
+is added here, so that no address can lack it. The examples of errors are those of the error tree, the others those of
+`service/api/examples.py`.
+"""
+
+from typing import Any
+
+from fastapi import FastAPI
+from pydantic import Field
+from pydantic.json_schema import SkipJsonSchema
+
+from ..errors import (
+    BadRequest,
+    Forbidden,
+    HeadTooLarge,
+    Internal,
+    LimitReached,
+    NotFound,
+    RequestTimeout,
+    ServiceError,
+    TooLarge,
+    Unauthorized,
+    Unavailable,
+    UnknownEvent,
+    UnknownSnapshot,
+    UnknownStream,
+    UnsupportedEncoding,
+)
+from ..schemas import Problem
+from .examples import ANSWERS
+from .kserve.routes import in_protocol
+from .problems import PROBLEM, problems
+from .scope import PROBES
+
+OF_FASTAPI = ("HTTPValidationError", "ValidationError")
+REFERENCE = "#/components/schemas/"
+FORECAST = "/v1/streams/{stream}/forecast"
+
+
+def _optional(schema: dict[str, Any]) -> None:
+    del schema["default"]  # not null: not there
+
+
+class Described(Problem):
+    """An error (RFC 9457)."""
+
+    field: str | SkipJsonSchema[None] = Field(default=None, json_schema_extra=_optional)
+    """What of the request is wrong: a field of the body, a parameter, a header."""
+    retry_after: int | SkipJsonSchema[None] = Field(default=None, json_schema_extra=_optional)
+    """Seconds after which it makes sense to come again."""
+
+
+class ProtocolProblem(Described):
+    """An error, with what the Open Inference Protocol wants."""
+
+    error: str
+    """Title and detail."""
+
+
+def describe(app: FastAPI) -> None:
+    """Let the document say of every address which errors it has, in what form, and show each of its answers."""
+    plain = app.openapi
+    titles = _titles(ServiceError)
+
+    def openapi() -> dict[str, Any]:
+        schema = plain()
+        for path, operations in schema["paths"].items():
+            for method, operation in operations.items():
+                _complete(path, method, operation, titles)
+        _bound(schema["paths"][FORECAST], app.state.settings.max_horizon)
+        schemas = schema["components"]["schemas"]
+        for name in OF_FASTAPI:
+            schemas.pop(name, None)
+        schemas["Problem"] = Described.model_json_schema() | {"title": "Problem"}
+        schemas["ProtocolProblem"] = ProtocolProblem.model_json_schema()
+        return schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _bound(forecast: dict[str, Any], steps: int) -> None:
+    """Say how many steps can be asked for: a setting, which the routes do not know when they are described."""
+    [horizon] = [one for one in forecast["get"]["parameters"] if one["name"] == "horizon"]
+    horizon["schema"]["maximum"] = steps
+    forecast["post"]["requestBody"]["content"]["application/json"]["schema"]["properties"]["x"]["maxItems"] = steps
+
+
+def _titles(error: type[ServiceError]) -> dict[int, str]:
+    """What each status means: the title of the error that is nearest to the root of the tree."""
+    found: dict[int, str] = {}
+    level = [error]
+    while level:
+        for one in level:
+            found.setdefault(one.status, one.title())
+        level = [below for one in level for below in one.__subclasses__()]
+    return found
+
+
+def _complete(path: str, method: str, operation: dict[str, Any], titles: dict[int, str]) -> None:
+    responses: dict[str, Any] = operation["responses"]
+    if any(OF_FASTAPI[0] in str(said) for said in responses.get("422", {}).get("content", {}).values()):
+        del responses["422"]["content"]["application/json"]
+    for said in responses.values():
+        for content in said.get("content", {}).values():
+            known = content.get("schema", {}).get("$ref", "").removeprefix(REFERENCE)
+            if known in ANSWERS:
+                content["example"] = ANSWERS[known]
+    errors = {int(code): _examples(said) for code, said in responses.items() if int(code) >= 400}
+    for code, said in problems(*_general(path, method, operation)).items():
+        errors.setdefault(int(code), {}).update(_examples(said))
+    for code in sorted(errors):
+        if errors[code]:
+            responses[str(code)] = {"description": titles[code], "content": _content(path, errors[code])}
+        else:
+            responses.pop(str(code))
+
+
+def _examples(said: dict[str, Any]) -> dict[str, Any]:
+    examples: dict[str, Any] = said.get("content", {}).get(PROBLEM, {}).get("examples", {})
+    return examples
+
+
+def _content(path: str, examples: dict[str, Any]) -> dict[str, Any]:
+    content = {PROBLEM: {"schema": {"$ref": f"{REFERENCE}Problem"}, "examples": examples}}
+    if path.startswith("/v2"):
+        # The protocol has errors of its own form; what is refused before it is asked has ours.
+        content["application/json"] = {
+            "schema": {"$ref": f"{REFERENCE}ProtocolProblem"},
+            "examples": {slug: one | {"value": in_protocol(one["value"])} for slug, one in examples.items()},
+        }
+    return content
+
+
+def _general(path: str, method: str, operation: dict[str, Any]) -> list[type[ServiceError]]:
+    """Errors that follow from what an address takes, whatever it does."""
+    # Another name or site; a coding that is not known; a head that is too large; our fault.
+    errors: list[type[ServiceError]] = [Forbidden, UnsupportedEncoding, HeadTooLarge, Internal]
+    if operation.get("security"):
+        errors += [Unauthorized]
+    if path not in PROBES:
+        errors += [LimitReached]
+    if path.startswith(("/v1/", "/v2/models/")):
+        errors += [Unavailable]
+    if "requestBody" in operation:
+        errors += [BadRequest, RequestTimeout, TooLarge]
+    names = {parameter["name"] for parameter in operation.get("parameters", [])}
+    if names - {"stream"}:
+        errors += [BadRequest]
+    if "stream" in names:
+        errors += [NotFound]
+    # All but the one that makes it.
+    if "stream" in names and (method, path) != ("put", "/v1/streams/{stream}"):
+        errors += [UnknownStream]
+    if "snapshot" in names:
+        errors += [UnknownSnapshot]
+    if "event" in names:
+        errors += [UnknownEvent]
+    return errors

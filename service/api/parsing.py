@@ -1,0 +1,125 @@
+"""Bytes to wire types. What cannot be read becomes an error that says where and why, and never repeats the bytes.
+
+An object that has a name twice means two things, and readers of JSON differ in which one they take: it is refused. The
+library takes the last without a word, so it is looked for in the bytes, for a few tenths of a microsecond: each name of
+an object has a colon behind it, and there may be no more of those than names were read.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Collection, Mapping
+from typing import Any, TypeVar
+
+import pydantic_core
+from pydantic import BaseModel, ValidationError
+
+from ..errors import BadEvent, BadRequest
+from ..schemas import Event, Label, Question
+
+M = TypeVar("M", bound=BaseModel)
+
+MANY = 16
+"""A body with more errors than this is not of this shape at all; building each of them would cost more than reading."""
+SPACE = b" \t\r\n"
+"""What may stand between the parts of JSON."""
+BARE: Any = {"include_url": False, "include_context": False, "include_input": False}
+"""What pydantic may say of an error: nothing that was sent."""
+
+
+def parse_message(body: bytes) -> Event | Label:
+    """An event, or the label of one where the object has a `label`. Raises as `parse` does."""
+    return _either(body, {"label": Label})
+
+
+def parse_question(body: bytes) -> Event | Label | Question:
+    """The same, or a question where the object has an `ask`."""
+    return _either(body, {"label": Label, "ask": Question})
+
+
+def _either(body: bytes, others: Mapping[str, type[M]]) -> Event | M:
+    """An event; or, where an object has a field that an event has not, what that field makes of it."""
+    try:
+        event = Event.model_validate_json(body)
+    except ValidationError as error:
+        found = error.errors(**BARE) if error.error_count() <= MANY else []
+        unknown = {one["loc"][0] for one in found if one["type"] == "extra_forbidden"}
+        for field, schema in others.items():
+            if field in unknown:
+                return parse(schema, body)
+        raise _translated(Event, error) from None
+    # As `_names` does it, only faster: this is done for each line of a bulk request.
+    if _colons(body) != len(event.__pydantic_fields_set__) + len(event.y or ()) + len(event.x or ()):
+        _check_once(body, Event.model_fields)
+    return event
+
+
+def parse(schema: type[M], body: bytes) -> M:
+    """One JSON object. Raises BadRequest for what is not JSON, BadEvent for what is not of this shape."""
+    try:
+        read = schema.model_validate_json(body)
+    except ValidationError as error:
+        raise _translated(schema, error) from None
+    if _colons(body) != _names(read):
+        _check_once(body, schema.model_fields)
+    return read
+
+
+def _names(read: BaseModel) -> int:
+    """How many different names were read, or fewer: those in lists, and those that are passed over, are not counted."""
+    return len(read.model_fields_set) + sum(len(value) for _, value in read if isinstance(value, dict))
+
+
+def _colons(body: bytes) -> int:
+    """How many colons of valid JSON stand behind a name, or more: a text in it may hold what looks the same.
+
+    As many as different names were read: then none is there twice. More: then the body has to be read again.
+    """
+    return body.translate(None, SPACE).count(b'":')
+
+
+def _check_once(body: bytes, fields: Collection[str]) -> None:
+    """Raise BadRequest where an object in valid JSON has a name twice. `fields` are the names that are ours."""
+    closed: list[list[str]] = []
+
+    def close(pairs: list[tuple[str, object]]) -> None:
+        twice: list[str] = []
+        if len(dict(pairs)) < len(pairs):
+            twice = [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]
+        closed.append(twice)
+
+    # Numbers are of no interest, and some are too long for this reader.
+    json.loads(body, object_pairs_hook=close, parse_int=len, parse_float=len, strict=False)
+    if not any(closed):
+        return
+    # The outermost object is closed last.
+    field = next((name for name in closed[-1] if name in fields), None)
+    if field is not None:
+        raise BadRequest(f"{field} is there twice", field=field)
+    raise BadRequest("the object has a name twice" if closed[-1] else "an object in the body has a name twice")
+
+
+def _translated(schema: type[BaseModel], error: ValidationError) -> BadRequest:
+    if error.error_count() > MANY:
+        known = ", ".join(schema.model_fields)
+        return BadEvent(f"the object has many fields that are not known; the fields are {known}")
+    first = error.errors(**BARE)[0]
+    if first["type"] == "json_invalid":
+        return BadRequest("the body is not valid JSON in UTF-8 with finite numbers")
+    # Only names that are ours are repeated: a path may hold keys that were sent.
+    field = first["loc"][0] if first["loc"] and first["loc"][0] in schema.model_fields else None
+    why = first["msg"][:1].lower() + first["msg"][1:]
+    if field is None:
+        return BadEvent(why)
+    return BadEvent(f"{field}: {why}", field=str(field))
+
+
+def parse_object(body: bytes) -> dict[str, object]:
+    """One JSON object of any shape. Raises BadRequest."""
+    try:
+        values = pydantic_core.from_json(body, allow_inf_nan=False)
+    except ValueError:
+        raise BadRequest("the body is not valid JSON in UTF-8 with finite numbers") from None
+    if not isinstance(values, dict):
+        raise BadRequest("the body must be a JSON object")
+    _check_once(body, ())
+    return values

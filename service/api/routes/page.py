@@ -1,0 +1,62 @@
+"""The live page at `/` and its files. It asks the service for all that it shows, as any other client."""
+
+import asyncio
+
+from fastapi import APIRouter, Request, Response
+
+from ...errors import NotFound
+from ...web import assets
+
+INDEX = "index.html"
+STYLES = "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=' 'sha256-ji27qzEtxXZW+7dun6UwjHXJ18e6WAin1VvNtkzIE/o='"
+"""The two style elements that plotly.js makes, by what is in them: nothing at first, and a constant."""
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        f"style-src 'self' {STYLES}",
+        "img-src 'self' data:",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+"""What the page may load (Content-Security-Policy): nothing from elsewhere, and no script but those files."""
+KEEP = "public, max-age=31536000, immutable"
+"""For an address that has a version in it."""
+ASK = "no-cache"
+"""For one whose content a newer service changes: a browser keeps it, and asks whether it is still the same."""
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.api_route("/", methods=["GET", "HEAD"])
+async def page(request: Request) -> Response:
+    """The page."""
+    return await _answer(request, INDEX)
+
+
+@router.api_route("/static/{name}", methods=["GET", "HEAD"])
+async def static(name: str, request: Request) -> Response:
+    """A file of the page."""
+    if name not in assets.names() - {INDEX}:
+        raise NotFound("the page has no such file")
+    return await _answer(request, name)
+
+
+async def _answer(request: Request, name: str) -> Response:
+    asset = await asyncio.to_thread(assets.asset, name)
+    headers = {
+        "Cache-Control": KEEP if name == assets.PLOTLY else ASK,
+        "Content-Security-Policy": POLICY,
+        "ETag": asset.tag,
+        "Referrer-Policy": "no-referrer",
+        "Vary": "Accept-Encoding",
+        "X-Content-Type-Options": "nosniff",
+    }
+    if asset.tag in (one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")):
+        return Response(status_code=304, headers=headers)
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        return Response(asset.packed, headers=headers | {"Content-Encoding": "gzip"}, media_type=asset.media_type)
+    return Response(await asyncio.to_thread(lambda: asset.plain), headers=headers, media_type=asset.media_type)

@@ -1,0 +1,168 @@
+"""The WebSocket: events in, outcomes out, in order, pipelined. Translates only.
+
+A reader puts each message into the stream's queue at once; a writer sends the answers in the order of the messages.
+At most `IN_FLIGHT` messages are unanswered: a client that does not read is not read from, and one that does not read
+for `socket_seconds` is dropped, with code 1013. When the service ends, what was read is answered, and the connection
+closed with code 1012: connect again, somewhere else.
+"""
+
+import asyncio
+import contextlib
+import re
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+
+from ...errors import BadRequest, NotFound, ServiceError, Unavailable
+from ...observability.metrics import Metrics
+from ...schemas import STREAM_NAME, Question
+from ...streams.queue import Answer
+from ...streams.service import Streams
+from ...timeslice import TimeSlice
+from ..ndjson import encode, newest
+from ..parsing import parse_question
+
+IN_FLIGHT = 256
+"""Messages of one connection that may be unanswered."""
+RESTARTING, TRY_LATER = 1012, 1013
+"""Codes of closing (RFC 6455 and its registry)."""
+
+PendingAnswer: TypeAlias = asyncio.Future[Answer] | Question
+"""An answer that is on its way; or a question, which is answered when its turn comes."""
+
+router = APIRouter()
+
+
+@dataclass
+class OpenSockets:
+    """The connections of one process, so that it can end them in order."""
+
+    seconds: float
+    """How long a client may leave an answer unread."""
+    open: set[asyncio.Task[None]] = field(default_factory=set)
+    closing: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def close(self, seconds: float) -> None:
+        """Let all of them answer what they have read, and end; those that take too long are left."""
+        self.closing.set()
+        if self.open:
+            await asyncio.wait(self.open, timeout=seconds)
+
+
+@router.websocket("/v1/streams/{stream}/ws")
+async def observe(socket: WebSocket, stream: str) -> None:
+    """Each text message an event, the label of one, or a question; each answer an outcome or a problem object."""
+    state = socket.app.state
+    streams: Streams = state.streams
+    metrics: Metrics = state.metrics
+    conversations: OpenSockets = state.conversations
+    await socket.accept()
+    try:
+        state.kernels.check()
+        await streams.open(_checked(stream))
+    except ServiceError as error:
+        await socket.send_text(encode(error, metrics).decode())
+        await socket.close(error.close_code)
+        return
+    task = asyncio.ensure_future(_converse(socket, streams, stream, metrics, conversations))
+    conversations.open.add(task)
+    task.add_done_callback(conversations.open.discard)
+    with metrics.websockets.track_inprogress():
+        await task
+
+
+async def _converse(
+    socket: WebSocket, streams: Streams, stream: str, metrics: Metrics, conversations: OpenSockets
+) -> None:
+    promises: asyncio.Queue[PendingAnswer | None] = asyncio.Queue(IN_FLIGHT)
+    writer = asyncio.create_task(_write(socket, streams, stream, promises, metrics, conversations))
+    reader = asyncio.create_task(_read(socket, streams, stream, promises))
+    closing = asyncio.create_task(conversations.closing.wait())
+    try:
+        await asyncio.wait((reader, writer, closing), return_when=asyncio.FIRST_COMPLETED)
+        if not writer.done():
+            reader.cancel()
+            await asyncio.wait((reader,))
+            await promises.put(None)
+            await writer
+    finally:
+        for task in (reader, writer, closing):
+            task.cancel()
+        await asyncio.gather(reader, writer, closing, return_exceptions=True)
+
+
+async def _read(
+    socket: WebSocket, streams: Streams, stream: str, promises: asyncio.Queue[PendingAnswer | None]
+) -> None:
+    """Until the client goes: every message into the queue, its promise to the writer.
+
+    After an outage nothing more is learnt, also while the connection is still open.
+    """
+    last: asyncio.Future[Answer] | None = None
+    turn = TimeSlice()
+    while True:
+        await turn.yield_if_expired()
+        message = await socket.receive()
+        if message["type"] == "websocket.disconnect":
+            return
+        promise: PendingAnswer
+        try:
+            text = message.get("text")
+            if text is None:
+                raise BadRequest("send text messages, one JSON object each")
+            asked = parse_question(text.encode("utf-8", "surrogatepass"))
+            if isinstance(asked, Question):
+                promise = asked
+            else:
+                [promise] = await streams.submit(stream, [asked], behind=last)
+                last = newest([promise], last)
+        except ServiceError as error:
+            promise = asyncio.get_running_loop().create_future()
+            promise.set_result(error)
+        await promises.put(promise)
+
+
+async def _write(
+    socket: WebSocket,
+    streams: Streams,
+    stream: str,
+    promises: asyncio.Queue[PendingAnswer | None],
+    metrics: Metrics,
+    conversations: OpenSockets,
+) -> None:
+    """Every answer in order. After an outage the connection ends, so that the order of events has no hole."""
+    code, turn = None, TimeSlice()
+    try:
+        while (promise := await promises.get()) is not None:
+            answer = await _version(streams, stream) if isinstance(promise, Question) else await promise
+            async with asyncio.timeout(conversations.seconds):
+                await socket.send_text(encode(answer, metrics).decode())
+            await turn.yield_if_expired()
+            if isinstance(answer, (Unavailable, NotFound)):
+                code = answer.close_code
+                break
+        else:
+            code = RESTARTING if conversations.closing.is_set() else None
+    except TimeoutError:
+        code = TRY_LATER  # it does not read: nothing more is kept for it
+    except (WebSocketDisconnect, RuntimeError, OSError):
+        return  # the client has gone; what it sent is learnt all the same
+    if code is not None:
+        with contextlib.suppress(TimeoutError, RuntimeError, OSError):
+            async with asyncio.timeout(conversations.seconds):
+                await socket.close(code)
+
+
+async def _version(streams: Streams, stream: str) -> Answer:
+    """The answer to a question: the version, all that was sent before it on this connection included."""
+    try:
+        return b'{"version":%d}' % await streams.version(stream)
+    except ServiceError as error:
+        return error
+
+
+def _checked(name: str) -> str:
+    if not re.fullmatch(STREAM_NAME, name):
+        raise NotFound("a stream's name is 1 to 64 letters, digits, _ or -")
+    return name

@@ -1,0 +1,141 @@
+"""Checkpoints of the learners in memory: when one is due, and writing it in the background, one a stream at a time."""
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from ... import model
+from ..codec.checkpoints import pack
+from ..errors import ServiceError
+from ..observability.metrics import Metrics
+from ..settings import Settings
+from ..store.base import LogPosition, Store
+
+logger = logging.getLogger(__name__)
+
+REPLAY_SECONDS = 1.0
+"""A checkpoint is due when learning the events since the last one took longer than this,"""
+CHECKPOINT_SHARE = 10.0
+"""and longer than this many times what the last checkpoint took."""
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far the checkpoints of a stream are behind its learner, as this process knows."""
+
+    newest: int
+    """Version of the learner;"""
+    saved: int
+    """and of the newest checkpoint."""
+    seconds: float = 0.0
+    """Time spent learning the events in between."""
+    since: float = math.inf
+    """When the first of them came here, on the clock `monotonic`."""
+    tried: int = 0
+    """Version of the newest checkpoint that the store did not take;"""
+    tried_seconds: float = 0.0
+    """and `seconds` at that time: the next try waits as long as the first did."""
+    writing_seconds: float = 0.0
+    """What the last checkpoint took."""
+
+    @property
+    def unsaved(self) -> int:
+        """Events without a checkpoint."""
+        return self.newest - self.saved
+
+
+class Checkpointer:
+    """The checkpoints of one process."""
+
+    def __init__(self, settings: Settings, store: Store, metrics: Metrics) -> None:
+        self._every = settings.checkpoint_every
+        self._store = store
+        self._metrics = metrics
+        self._progress: dict[str, Progress] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        metrics.checkpoint_every.set(self._every)
+
+    def show(self, streams: Iterable[str]) -> None:
+        """Let the metrics tell, whenever they are asked, of what there is in `streams` then."""
+
+        def worst(lag: Callable[[Progress], float]) -> Callable[[], float]:
+            return lambda: max((lag(self._progress[stream]) for stream in streams), default=0.0)
+
+        self._metrics.unsaved.set_function(worst(lambda one: one.unsaved))
+        self._metrics.unsaved_age.set_function(worst(lambda one: max(time.monotonic() - one.since, 0.0)))
+        self._metrics.replay_seconds.set_function(worst(lambda one: one.seconds))
+
+    def saved(self, stream: str) -> int:
+        """Version of the newest checkpoint that this process knows; 0 for none."""
+        progress = self._progress.get(stream)
+        return 0 if progress is None else progress.saved
+
+    def unsaved(self, stream: str) -> int:
+        """Events of a stream without a checkpoint."""
+        return self._progress[stream].unsaved
+
+    def begin(self, stream: str, newest: int, saved: int) -> None:
+        """A stream is seen for the first time, or is not what it was."""
+        self._progress[stream] = Progress(newest, saved)
+
+    def found(self, stream: str, version: int) -> None:
+        """A learner was read from a checkpoint; what came after it is replayed from here."""
+        progress = self._progress[stream]
+        progress.saved = max(progress.saved, version)
+        progress.seconds = progress.tried_seconds = 0.0
+
+    def replayed(self, stream: str, seconds: float) -> None:
+        """The log was learnt up to its end, which took so long."""
+        if (progress := self._progress.get(stream)) is not None:
+            progress.seconds += seconds
+
+    def forget(self, stream: str) -> None:
+        """The stream is gone, or may be."""
+        self._progress.pop(stream, None)
+
+    def learnt(self, stream: str, token: LogPosition, learner: model.Learner, seconds: float) -> None:
+        """The learner is at `token` after so many seconds more of learning. Starts a checkpoint when one is due."""
+        progress = self._progress[stream]
+        progress.newest = token.version
+        progress.seconds += seconds
+        if progress.unsaved > 0:
+            progress.since = min(progress.since, time.monotonic())
+        due = max(REPLAY_SECONDS, CHECKPOINT_SHARE * progress.writing_seconds)
+        events = token.version - max(progress.saved, progress.tried)
+        if events >= self._every or progress.seconds - progress.tried_seconds > due:
+            self.save(stream, token, learner)
+
+    def save(self, stream: str, token: LogPosition, learner: model.Learner) -> None:
+        """Write a checkpoint, unless one of the stream is being written."""
+        if stream not in self._tasks:
+            task = asyncio.create_task(self._write(stream, token, learner, self._progress[stream]))
+            self._tasks[stream] = task
+            task.add_done_callback(lambda _: self._tasks.pop(stream, None))
+
+    async def settled(self) -> None:
+        """Return when nothing is being written."""
+        await asyncio.gather(*self._tasks.values())
+
+    async def _write(self, stream: str, token: LogPosition, learner: model.Learner, progress: Progress) -> None:
+        unsaved, start, now = progress.seconds, time.perf_counter(), time.monotonic()
+        try:
+            blob = await asyncio.to_thread(pack, token.chain, learner)
+            written = await self._store.write_checkpoint(stream, token, blob)
+        except ServiceError as error:
+            # Nothing is lost: the log still reaches back to the checkpoint before. What was written expires, so it is
+            # not written again with every commit.
+            progress.tried, progress.tried_seconds = token.version, progress.seconds
+            self._metrics.failed_checkpoints.inc()
+            logger.warning("no checkpoint of stream %s at version %d: %s", stream, token.version, error.detail)
+            return
+        finally:
+            progress.writing_seconds = time.perf_counter() - start
+        progress.saved = token.version
+        progress.seconds -= unsaved
+        progress.since = now if progress.unsaved > 0 else math.inf
+        progress.tried_seconds = 0.0
+        if written:
+            self._metrics.checkpoints.inc()

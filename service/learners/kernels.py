@@ -1,0 +1,62 @@
+"""Which precisions are compiled: nothing is learnt in one that is not, as that would stop every other stream."""
+
+import asyncio
+import contextlib
+import logging
+import threading
+from typing import Literal
+
+from ... import model
+from ..errors import Unavailable
+
+logger = logging.getLogger(__name__)
+
+DType = Literal["float32", "float64"]
+ORDER: tuple[DType, ...] = ("float32", "float64")
+"""The default first: the service is ready with it, and the precision that few use follows."""
+
+
+class Kernels:
+    """One flag a precision, set when no event of it waits for a compiler any more."""
+
+    def __init__(self) -> None:
+        self._compiled: dict[str, asyncio.Event] = {dtype: asyncio.Event() for dtype in ORDER}
+
+    @property
+    def ready(self) -> asyncio.Event:
+        """The flag of the default."""
+        return self.flag(ORDER[0])
+
+    def flag(self, dtype: str) -> asyncio.Event:
+        """That of one precision."""
+        return self._compiled[dtype]
+
+    async def complete(self) -> None:
+        """Return when all are compiled."""
+        for compiled in self._compiled.values():
+            await compiled.wait()
+
+    def check(self, dtype: str = ORDER[0]) -> None:
+        """Raise Unavailable where `dtype` is still being compiled."""
+        if not self.flag(dtype).is_set():
+            wait = " wait until /readyz answers 200" if dtype == ORDER[0] else " streams of float32 can be used already"
+            raise Unavailable(f"the kernels are being compiled for {dtype};{wait}", retry_after=5)
+
+    def start(self) -> None:
+        """Compile everything, in the background.
+
+        In a daemon thread: a compiler cannot be interrupted, and the service must be able to end while it runs.
+        """
+        loop = asyncio.get_running_loop()
+
+        def work() -> None:
+            try:
+                for dtype in ORDER:
+                    model.warm_up((dtype,))
+                    # The loop is closed when the service ended first.
+                    with contextlib.suppress(RuntimeError):
+                        loop.call_soon_threadsafe(self.flag(dtype).set)
+            except Exception:
+                logger.exception("the kernels cannot be compiled")
+
+        threading.Thread(target=work, daemon=True, name="compiler").start()

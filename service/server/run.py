@@ -1,0 +1,239 @@
+"""Runs the service in this process: the store's server, the application, until a signal."""
+
+import asyncio
+import contextlib
+import gc
+import logging
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable
+from typing import Literal
+
+import uvicorn
+import uvloop
+from fastapi import FastAPI
+
+from ..api.app import create_app
+from ..api.routes.websocket import OpenSockets
+from ..errors import CommandError, ServiceError
+from ..observability import logs
+from ..security import keys
+from ..settings import Settings, unknown
+from ..settings.describe import shown
+from ..store.base import Store
+from ..store.embedded import EmbeddedError, EmbeddedServer
+from ..streams.feed import Feeds
+from .http_protocol import limited, make_room
+from .sockets import is_loopback, url_of
+from .websocket_protocol import Frames
+
+logger = logging.getLogger(__name__)
+
+SHUTDOWN_SECONDS = 10
+"""How long requests that are under way may take to finish after a signal."""
+
+DRAIN_SECONDS = 2.0
+"""How long WebSockets may take to answer what they have read."""
+
+POLL_SECONDS = 0.02
+
+COLLECT_EVERY = 50_000
+"""Objects that are made, and not freed again, before the collector of cycles looks at the youngest."""
+SWITCH_SECONDS = 0.0005
+"""How long the event loop may keep a thread waiting that has finished its batch."""
+
+
+def run(
+    settings: Settings, listener: socket.socket, say: Callable[[str], None], parent: socket.socket | None = None
+) -> None:
+    """Serve on a listening socket until SIGINT or SIGTERM. Raises CommandError when it cannot start.
+
+    `say` gets the line about being ready, with the address. `parent` is one end of a socket pair: the service writes
+    its URL to it when it is ready, and stops when the other end is closed, as the kernel does when the parent dies.
+    """
+    logs.configure(settings.log_level, settings.log_format)
+    _say_how(settings)
+    _say_who_may(settings, listener)
+    if not make_room(settings.max_connections):
+        logger.warning("the system allows fewer open files than NBT_MAX_CONNECTIONS takes; see `ulimit -Hn`")
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(settings, listener, say, parent))
+
+
+def _say_how(settings: Settings) -> None:
+    """Log what is set, and what only looks like a setting."""
+    given = [f"{row.name}={row.value}" for row in shown(settings) if row.source != "default"]
+    logger.info("settings other than by default: %s", " ".join(given) or "none")
+    for name in unknown():
+        logger.warning("%s is no setting of the service; see `nobacktrack settings`", name)
+
+
+def _say_who_may(settings: Settings, listener: socket.socket) -> None:
+    """Log who may ask. Raises CommandError when that is everybody who reaches this machine, and nobody said so."""
+    if settings.keys_file is not None:
+        logger.info("%d keys are accepted, those of %s", len(keys.read(settings.keys_file)), settings.keys_file)
+    elif is_loopback(listener):
+        logger.info("no keys (NBT_KEYS_FILE): whoever is on this machine may do everything")
+    elif settings.allow_anonymous:
+        logger.warning("no keys, and not on loopback (NBT_ALLOW_ANONYMOUS): whoever reaches this may do everything")
+    else:
+        raise CommandError(
+            f"without keys everybody who reaches {settings.host} might do everything: make one with `nobacktrack keys "
+            "create` and name its file in NBT_KEYS_FILE, or set NBT_ALLOW_ANONYMOUS=true"
+        )
+
+
+async def _serve(
+    settings: Settings, listener: socket.socket, say: Callable[[str], None], parent: socket.socket | None
+) -> None:
+    # uvicorn handles signals while it runs and sends them on afterwards; this is for the time before and after.
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    async with contextlib.AsyncExitStack() as stack:
+        own: EmbeddedServer | None = None
+        if settings.redis_url is None:
+            if settings.ack == "replicated":
+                raise CommandError("NBT_ACK=replicated needs a store with a replica: name it in REDIS_URL")
+            try:
+                fsync: Literal["everysec", "always"] = "everysec" if settings.ack == "fast" else "always"
+                own = EmbeddedServer(settings.data_dir, settings.redis_server, fsync)
+                redis_url = await stack.enter_async_context(own)
+            except EmbeddedError as error:
+                raise CommandError(str(error)) from error
+            app = create_app(settings.model_copy(update={"redis_url": redis_url}))
+            data = f"data in {settings.data_dir.resolve()}"
+        else:
+            try:
+                app = create_app(settings)
+            except ValueError as error:
+                raise CommandError(f"REDIS_URL is not the URL of a Redis: {error}") from error
+            data = "data in the Redis of REDIS_URL"
+        url = url_of(listener)
+
+        def announce() -> None:
+            say(f"ready at {url} (documentation at {url}/docs, {data})")
+            if parent is not None:
+                parent.sendall(f"{url}\n".encode())
+
+        server = Server(_uvicorn_config(app, settings), app.state.streams.live, app.state.conversations)
+        if parent is not None:
+            _follow(parent, server)
+        stack.callback(asyncio.create_task(_when_ready(app, server, announce)).cancel)
+        if not stop.is_set():
+            async with _kept(own, server):
+                await _until_signal(server, listener)
+
+
+@contextlib.asynccontextmanager
+async def _kept(own: EmbeddedServer | None, server: uvicorn.Server) -> AsyncIterator[None]:
+    """Keep the store's own server alive. When that cannot be done the service ends, and this raises CommandError."""
+    if own is None:
+        yield
+        return
+
+    def lost(keeper: asyncio.Task[None]) -> None:
+        server.should_exit = True
+
+    keeper = asyncio.create_task(own.keep())
+    keeper.add_done_callback(lost)
+    try:
+        yield
+    finally:
+        keeper.cancel()
+        await asyncio.wait([keeper])
+    if not keeper.cancelled() and (error := keeper.exception()) is not None:
+        raise CommandError(str(error)) from error
+
+
+class Server(uvicorn.Server):
+    """uvicorn's, which first ends what has no end of its own: watched streams, and WebSockets once all is answered."""
+
+    def __init__(self, config: uvicorn.Config, live: Feeds, conversations: OpenSockets) -> None:
+        super().__init__(config)
+        self._live = live
+        self._conversations = conversations
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End every connection in order."""
+        for listener in sockets or []:
+            listener.close()
+        self._live.close()
+        await self._conversations.close(DRAIN_SECONDS)
+        await super().shutdown(sockets)
+
+
+def _uvicorn_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        lifespan="on",
+        log_config=None,
+        # Never its lower levels: they print addresses with their queries, and headers.
+        log_level="error" if settings.log_level == "error" else "warning",
+        http=limited(settings.max_connections, settings.body_seconds),
+        timeout_keep_alive=settings.keep_alive_seconds,
+        access_log=False,
+        ws=Frames,
+        ws_max_size=settings.max_body,
+        # Numbers in JSON of a few hundred bytes: compressing costs more time than it saves.
+        ws_per_message_deflate=False,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+    )
+
+
+async def _until_signal(server: uvicorn.Server, listener: socket.socket) -> None:
+    try:
+        await server.serve(sockets=[listener])
+    except SystemExit as error:
+        # uvicorn's way to say that the application did not start; it has logged why.
+        raise CommandError("the service could not start; the lines above say why") from error
+
+
+async def _when_ready(app: FastAPI, server: uvicorn.Server, announce: Callable[[], None]) -> None:
+    """Announce that the service takes events, once it does."""
+    await app.state.kernels.ready.wait()
+    said = False
+    while not server.started or (why := await _silence(app.state.store)) is not None:
+        if server.started and not said:
+            logger.warning("waiting for the store: %s", why)
+            said = True
+        await asyncio.sleep(POLL_SECONDS)
+    for doubt in await app.state.store.doubts():
+        logger.warning(doubt)
+    sys.setswitchinterval(SWITCH_SECONDS)
+    announce()
+    await app.state.kernels.complete()
+    _settle()
+
+
+def _settle() -> None:
+    """Let the collector of cycles pass over what the start has made, once no compiler makes more of it.
+
+    A bulk request has thousands of events on their way. With Python's own thresholds the collector walks through them,
+    and through all of the libraries, again and again: it took as long as everything else about an event but learning.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(COLLECT_EVERY, 10, 10)
+
+
+async def _silence(store: Store) -> str | None:
+    """Why the store does not answer; None when it does."""
+    try:
+        await store.ping()
+    except ServiceError as error:
+        return error.detail
+    return None
+
+
+def _follow(parent: socket.socket, server: uvicorn.Server) -> None:
+    """Let the service end when the other end of `parent` is closed."""
+    loop = asyncio.get_running_loop()
+
+    def end() -> None:
+        loop.remove_reader(parent)
+        server.should_exit = True
+
+    # Nothing is ever written to this end, so readable means closed.
+    loop.add_reader(parent, end)

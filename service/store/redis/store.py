@@ -1,0 +1,339 @@
+"""The store in Redis 7 or Valkey 8 and later: one server, Sentinels or a cluster (`redis_client`).
+
+Keys. All of a stream carry one hash tag, so that they live on one shard and a script may touch them together:
+
+    nbt:{S}:head        hash    version, epoch, chain, config, fingerprint, checkpoints (newest first, `_Checkpoint`)
+    nbt:{S}:log         stream  entry <last version of the segment>-0: segment, chain after it
+    nbt:{S}:outcomes    hash    id → record
+    nbt:{S}:ids         list    <seconds since the epoch>:<id> of the outcomes, oldest first
+    nbt:{S}:deferred    hash    id → record of the events that wait for their labels
+    nbt:{S}:waiting     list    their ids, in order
+    nbt:{S}:snapshots   hash    name → `_Checkpoint` of its learner and when it was made, separated by a space
+    nbt:{S}:confirm     string  written only to wait for a replica that has it
+    nbt:{S}:ck:<version>:<write>:<chunk>    at most 256 KB of a checkpoint; <write> is random, so that two replicas
+                                            that write the same version never touch each other's chunks
+    nbt:streams         set     the names, on a shard of its own: never in one script with a stream's keys
+
+A name enters the set before its head is made and leaves after its head is gone, so a crash in between leaves a name
+without a head, which `names` does not show.
+"""
+
+from collections.abc import Sequence
+
+from ...errors import Internal, Unavailable
+from ..base import (
+    Commit,
+    CommitResult,
+    Committed,
+    Conflict,
+    Deferred,
+    DeferResult,
+    Duplicate,
+    Full,
+    Head,
+    Kept,
+    LogPosition,
+    PendingFirst,
+    Retention,
+    Snapshot,
+    SnapshotResult,
+    Taken,
+    Usage,
+)
+from . import health
+from .checkpoints import Chunks, parsed
+from .client import BoundedClient, Script, key, place
+
+NAMES = "nbt:streams"
+FIELDS = ("version", "epoch", "chain", "config", "fingerprint", "checkpoints")
+
+PAGE = 1000
+"""Entries of a log, or names, in one reply."""
+CONNECTIONS = 32
+WAIT_SHARE = 0.7
+"""Of a command's time, what replicas may take: their answer must still arrive in time."""
+CONFIRM_SECONDS = 60
+"""Life of what is written only to wait for a replica."""
+BULK_CONNECTIONS = 4
+"""For checkpoints alone, so that no commit waits behind one."""
+
+PARTS = ("head", "log", "outcomes", "ids", "waiting", "deferred")
+"""Keys of a stream that a commit may touch."""
+_RESULTS: dict[bytes, CommitResult] = {
+    b"committed": Committed(), b"conflict": Conflict(), b"duplicate": Duplicate(), b"waits": PendingFirst(),
+}  # fmt: skip
+_DEFERRED: dict[bytes, DeferResult] = {
+    b"deferred": Deferred(), b"conflict": Conflict(), b"duplicate": Duplicate(), b"full": Full(),
+}  # fmt: skip
+_SNAPSHOTS: dict[bytes, SnapshotResult] = {
+    b"kept": Kept(), b"conflict": Conflict(), b"taken": Taken(), b"full": Full(),
+}  # fmt: skip
+
+
+def _head(fields: Sequence[bytes | None]) -> Head | None:
+    present = [field for field in fields if field is not None]
+    if len(present) != len(FIELDS):
+        return None
+    version, epoch, chain, config, fingerprint, checkpoints = present
+    token = LogPosition(int(version), epoch.decode(), chain)
+    return Head(token, config.decode(), fingerprint.decode(), tuple(c.version for c in parsed(checkpoints)))
+
+
+class RedisStore:
+    """Streams in Redis.
+
+    `url` is one of `redis_client` (ValueError for any other); `timeout` is in seconds and bounds one command, waiting
+    for a connection included. Connections are made when they are needed. A commit returns when so many `replicas`
+    have it; `durable` says whether the server is expected to have it on its disk by then.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        timeout: float,
+        keep: Retention = Retention(),  # noqa: B008 - immutable
+        replicas: int = 0,
+        durable: bool = True,
+    ) -> None:
+        self._timeout = timeout
+        self._keep = keep
+        self._replicas = replicas
+        self._durable = durable
+        servers = place(url)
+        self._lane, self._bulk = (
+            BoundedClient(servers, timeout, CONNECTIONS),
+            BoundedClient(servers, timeout, BULK_CONNECTIONS),
+        )
+        self._redis, self._chunks = self._lane.redis, Chunks(self._bulk)
+        self._create = Script.load("create")
+        self._enrol = Script.load("enrol")
+        self._delete = Script.load("delete")
+        self._commit = Script.load("commit")
+        self._checkpoint = Script.load("checkpoint")
+        self._defer = Script.load("defer")
+        self._label = Script.load("label")
+        self._snapshot = Script.load("snapshot")
+        self._replace = Script.load("replace")
+
+    async def create(
+        self,
+        stream: str,
+        start: LogPosition,
+        config: str,
+        fingerprint: str,
+        limit: int,
+        checkpoint: bytes | None = None,
+    ) -> tuple[Head, bool] | None:
+        """See `Store.create`."""
+        existing = await self.head(stream)
+        if existing is not None:
+            return existing, False
+        if await self._lane.run(self._enrol, [NAMES], stream, limit) == 0:
+            return None
+        written = None if checkpoint is None else await self._chunks.write(stream, start.version, checkpoint)
+        arguments = (start.version, start.epoch, start.chain, config, fingerprint)
+        chunks = ("", 0) if written is None else (written.field, written.chunks)
+        prefix = key(stream, f"ck:{written.name}:" if written else "ck:")
+        made, *fields = await self._lane.run(self._create, [key(stream, "head")], *arguments, *chunks, prefix)
+        # Once more: a `delete` of the same name may have taken it out of the set just before the head was there.
+        await self._lane.answer(self._redis.sadd(NAMES, stream))
+        head = _head(fields)
+        assert head is not None, "create.lua gives every field"
+        return head, made == 1
+
+    async def head(self, stream: str) -> Head | None:
+        """See `Store.head`."""
+        return _head(await self._lane.answer(self._redis.hmget(key(stream, "head"), FIELDS)))
+
+    async def delete(self, stream: str) -> bool:
+        """See `Store.delete`."""
+        keys = [key(stream, part) for part in (*PARTS, "confirm", "snapshots")]
+        deleted = await self._lane.run(self._delete, keys, key(stream, "ck:"))
+        await self._lane.answer(self._redis.srem(NAMES, stream))
+        if await self._lane.answer(self._redis.exists(key(stream, "head"))):  # created anew meanwhile
+            await self._lane.answer(self._redis.sadd(NAMES, stream))
+        return bool(deleted)
+
+    async def names(self) -> list[str]:
+        """See `Store.names`."""
+        names = sorted(name.decode() for name in await self._lane.answer(self._redis.smembers(NAMES)))
+        exist: list[int] = []
+        for start in range(0, len(names), PAGE):
+            pipeline = self._redis.pipeline(transaction=False)
+            for name in names[start : start + PAGE]:
+                pipeline.exists(key(name, "head"))
+            exist += await self._lane.answer(pipeline.execute())
+        return [name for name, exists in zip(names, exist, strict=True) if exists]
+
+    async def commit(self, stream: str, commit: Commit) -> CommitResult:
+        """See `Store.commit`. One round trip, and another where replicas are waited for."""
+        before, after = commit.before, commit.after
+        keys = [key(stream, part) for part in PARTS]
+        outcomes = [part for outcome in commit.outcomes for part in outcome]
+        tokens = (before.version, before.epoch, before.chain, after.version, after.chain)
+        more: tuple[int | str, ...] = (self._keep.outcomes, self._keep.seconds, len(commit.settled), *commit.settled)
+        result = _RESULTS[await self._lane.run(self._commit, keys, *tokens, commit.segment, *more, *outcomes)]
+        if isinstance(result, Committed):
+            await self.confirm(stream)
+        return result
+
+    async def defer(self, stream: str, epoch: str, entries: tuple[tuple[str, bytes], ...], limit: int) -> DeferResult:
+        """See `Store.defer`."""
+        keys = [key(stream, part) for part in ("head", "outcomes", "waiting", "deferred")]
+        flat = [part for entry in entries for part in entry]
+        result = _DEFERRED[await self._lane.run(self._defer, keys, epoch, limit, *flat)]
+        if isinstance(result, Deferred):
+            await self.confirm(stream)
+        return result
+
+    async def deferred(self, stream: str) -> list[tuple[str, bytes]]:
+        """See `Store.deferred`. What is settled between the two questions is left out."""
+        ids = await self._lane.answer(self._redis.lrange(key(stream, "waiting"), 0, -1))
+        if not ids:
+            return []
+        records = await self._lane.answer(self._redis.hmget(key(stream, "deferred"), ids))
+        return [(name.decode(), record) for name, record in zip(ids, records, strict=True) if record is not None]
+
+    async def label(self, stream: str, event: str, before: bytes, after: bytes) -> bool:
+        """See `Store.label`."""
+        done = await self._lane.run(self._label, [key(stream, "deferred")], event, before, after)
+        if done:
+            await self.confirm(stream)
+        return bool(done)
+
+    async def outcomes(self, stream: str, ids: list[str]) -> list[bytes | None]:
+        """See `Store.outcomes`."""
+        if not ids:
+            return []
+        records: list[bytes | None] = await self._lane.answer(self._redis.hmget(key(stream, "outcomes"), ids))
+        return records
+
+    async def recorded(self, stream: str) -> list[tuple[str, bytes]]:
+        """See `Store.recorded`."""
+        entries = await self._lane.answer(self._redis.lrange(key(stream, "ids"), 0, -1))
+        ids = [entry.partition(b":")[2].decode() for entry in entries]
+        found: list[tuple[str, bytes]] = []
+        for start in range(0, len(ids), PAGE):
+            page = ids[start : start + PAGE]
+            records = await self.outcomes(stream, page)
+            found += ((name, record) for name, record in zip(page, records, strict=True) if record is not None)
+        return found
+
+    async def confirm(self, stream: str) -> None:
+        """See `Store.confirm`. WAIT counts what went over its own connection, so a write goes before it."""
+        if not self._replicas:
+            return
+        where = key(stream, "confirm")
+        pipeline = self._lane.owner(where).pipeline(transaction=False)
+        pipeline.set(where, b"", ex=CONFIRM_SECONDS)
+        pipeline.execute_command("WAIT", self._replicas, int(1000 * self._timeout * WAIT_SHARE))
+        try:
+            _, have = await self._lane.answer(pipeline.execute())
+        except Unavailable:
+            await self._lane.answer(self._redis.exists(where))  # in a cluster, this learns where the slot has gone
+            raise
+        if have < self._replicas:
+            raise Unavailable(
+                f"only {have} of {self._replicas} replicas have the event. Repeat with the same ids.", retry_after=1
+            )
+
+    async def segments(self, stream: str, after: int) -> list[bytes]:
+        """See `Store.segments`."""
+        segments: list[bytes] = []
+        start = f"{after + 1}-0"
+        while True:
+            page = await self._lane.answer(self._redis.xrange(key(stream, "log"), min=start, count=PAGE))
+            segments += (fields[b"segment"] for _, fields in page)
+            if len(page) < PAGE:
+                return segments
+            start = "(" + page[-1][0].decode()
+
+    async def write_checkpoint(self, stream: str, token: LogPosition, blob: bytes) -> bool:
+        """See `Store.write_checkpoint`. Unavailable leaves chunks that expire."""
+        checkpoint = await self._chunks.write(stream, token.version, blob)
+        wanted = await self._lane.run(
+            self._checkpoint,
+            [key(stream, "head"), key(stream, "log")],
+            *(token.epoch, token.version, token.chain),
+            *(checkpoint.name, checkpoint.chunks, checkpoint.size),
+            *(key(stream, "ck:"), int(self._keep.whole_log)),
+        )
+        if not wanted:
+            await self._chunks.drop(stream, checkpoint)
+        return bool(wanted)
+
+    async def snapshot(self, stream: str, epoch: str, snapshot: Snapshot, blob: bytes, limit: int) -> SnapshotResult:
+        """See `Store.snapshot`."""
+        written = await self._chunks.write(stream, snapshot.version, blob)
+        entry = f"{written.field} {snapshot.created!r}"
+        keys = [key(stream, part) for part in ("head", "snapshots")]
+        prefix = key(stream, f"ck:{written.name}:")
+        result = await self._lane.run(self._snapshot, keys, epoch, snapshot.name, entry, limit, written.chunks, prefix)
+        if result != b"kept":
+            await self._chunks.drop(stream, written)
+        return _SNAPSHOTS[result]
+
+    async def snapshots(self, stream: str) -> list[Snapshot]:
+        """See `Store.snapshots`."""
+        entries = await self._lane.answer(self._redis.hgetall(key(stream, "snapshots")))
+        kept = [
+            Snapshot(name.decode(), parsed(field)[0].version, float(created))
+            for name, (field, created) in ((name, entry.split()) for name, entry in entries.items())
+        ]
+        return sorted(kept, key=lambda snapshot: (snapshot.created, snapshot.name))
+
+    async def read_snapshot(self, stream: str, name: str) -> bytes | None:
+        """See `Store.read_snapshot`."""
+        entry = await self._lane.answer(self._redis.hget(key(stream, "snapshots"), name))
+        return None if entry is None else await self._chunks.joined(stream, parsed(entry.split()[0])[0])
+
+    async def drop_snapshot(self, stream: str, name: str) -> bool:
+        """See `Store.drop_snapshot`."""
+        entry = await self._lane.answer(self._redis.hget(key(stream, "snapshots"), name))
+        if entry is None or not await self._lane.answer(self._redis.hdel(key(stream, "snapshots"), name)):
+            return False
+        await self._chunks.drop(stream, parsed(entry.split()[0])[0])
+        return True
+
+    async def replace(
+        self, stream: str, epoch: str, start: LogPosition, config: str, fingerprint: str, checkpoint: bytes
+    ) -> bool:
+        """See `Store.replace`."""
+        written = await self._chunks.write(stream, start.version, checkpoint)
+        done = await self._lane.run(
+            self._replace,
+            [key(stream, part) for part in PARTS],
+            *(epoch, start.version, start.epoch, start.chain, config, fingerprint),
+            *(written.field, written.chunks, key(stream, f"ck:{written.name}:"), key(stream, "ck:")),
+        )
+        if not done:
+            await self._chunks.drop(stream, written)
+        return bool(done)
+
+    async def read_checkpoint(self, stream: str, version: int) -> bytes | None:
+        """See `Store.read_checkpoint`. None too when a part of it is missing."""
+        return await self._chunks.read(stream, version)
+
+    async def ping(self) -> None:
+        """See `Store.ping`."""
+        await self._lane.answer(self._redis.ping())
+
+    async def usage(self) -> Usage | None:
+        """See `Store.usage`."""
+        try:
+            said = await self._lane.answer(self._redis.info("memory"))
+        except Internal:  # the question is forbidden
+            await self.ping()
+            return None
+        servers = said.values() if all(isinstance(one, dict) for one in said.values()) else [said]
+        usages = [Usage(one["used_memory"], one.get("maxmemory", 0)) for one in servers]
+        return max(usages, key=lambda usage: usage.used / usage.limit if usage.limit else 0.0)
+
+    async def doubts(self) -> list[str]:
+        """See `Store.doubts`."""
+        return await health.doubts(self._lane, NAMES, self._durable)
+
+    async def close(self) -> None:
+        """See `Store.close`."""
+        await self._lane.close()
+        await self._bulk.close()

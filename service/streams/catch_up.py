@@ -1,0 +1,146 @@
+"""Outcomes that were shown before, from the log: a learner from before them reads it again, which gives the same bits.
+
+That takes long, so it is bounded: a process reads one log again at a time, whoever asks, and keeps what it read last.
+However many watchers come back to the same version, and however often, it is read once; then only what has come since.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ... import model
+from ..codec import segments as log
+from ..codec.checkpoints import unpack
+from ..codec.outcomes import OutcomeWriter
+from ..learners.cache import CachedLearner
+from ..store.base import LogPosition, Store
+
+CATCH_UP = 20_000
+"""Events that are read again at most for a watcher that comes back; beyond, it is told of the gap."""
+KEPT_BYTES = 32 * 1024 * 1024
+"""Outcomes that are kept at most; where there are more, the next who asks reads them again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One outcome (schemas.Seen); or a gap, where it is None: what lies before `version` cannot be shown any more."""
+
+    version: int
+    outcome: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What was read of a log."""
+
+    copy: CachedLearner
+    """The learner after it."""
+    shown: tuple[Shown, ...]
+    """Its outcomes, without a hole; the last is at the version of `copy`."""
+    segment: bytes = b""
+    """The last that was read; its nonce makes it unlike any other."""
+
+
+class CatchUp:
+    """Reads the logs of streams again, until it is closing time."""
+
+    def __init__(self, store: Store, closing: asyncio.Event) -> None:
+        self._store = store
+        self._closing = closing
+        self._one = asyncio.Lock()
+        self._kept: tuple[str, Read] | None = None
+
+    async def outcomes(
+        self, stream: str, newest: CachedLearner, writer: OutcomeWriter, after: int, until: int
+    ) -> tuple[Shown, ...]:
+        """Those after a version until another of the history of `newest`.
+
+        Where the log does not reach back so far, a gap comes before those that it has; none, where it has none. Raises
+        Unavailable, DamagedLog.
+        """
+        async with self._one:
+            if self._closing.is_set():
+                return ()
+            gap: tuple[Shown, ...] = ()
+            begun = await self._known(stream, newest, after)
+            if begun is None:
+                copy = await self._before(stream, newest, after)
+                if copy is None:
+                    return ()
+                if copy.token.version > after:
+                    after = copy.token.version
+                    gap = (Shown(after, None),)
+                    begun = await self._known(stream, newest, after)
+                begun = begun or Read(copy, ())
+            if until - begun.copy.token.version > CATCH_UP:
+                return ()
+            more = await self.read(stream, writer, begun.copy, until)
+            if more is None:
+                return ()
+            shown = begun.shown + more.shown
+            if more.shown:
+                kept = replace(more, shown=shown[-CATCH_UP:])
+                large = sum(len(one.outcome or b"") for one in kept.shown) > KEPT_BYTES
+                self._kept = None if large else (stream, kept)
+            return gap + tuple(one for one in shown if after < one.version <= until)
+
+    async def read(
+        self, stream: str, writer: OutcomeWriter, copy: CachedLearner, until: int | None = None
+    ) -> Read | None:
+        """The log's segments behind `copy`, up to the one with version `until`; None where they do not follow it."""
+        token, learner, segment = copy.token, copy.learner, b""
+        shown: list[Shown] = []
+        if until is not None and token.version >= until:
+            return Read(copy, ())
+        for segment in await self._store.segments(stream, token.version):
+            events = log.decode(segment)
+            if events.first != token.version + 1:
+                return None
+            learner, answers = await asyncio.to_thread(_learnt, learner, writer, events)
+            shown += [Shown(events.first + i, answer) for i, answer in enumerate(answers)]
+            token = LogPosition(events.last, token.epoch, log.link(token.chain, segment))
+            if until is not None and token.version >= until:
+                break
+        return Read(replace(copy, learner=learner, token=token), tuple(shown), segment)
+
+    async def _known(self, stream: str, newest: CachedLearner, after: int) -> Read | None:
+        """What was read last, where it holds what comes after that version and is still what the log says."""
+        if self._kept is None or self._kept[0] != stream:
+            return None
+        read = self._kept[1]
+        end = read.copy.token
+        if end.epoch != newest.token.epoch or not read.shown[0].version <= after + 1 <= end.version + 1:
+            return None
+        log_ = await self._store.segments(stream, end.version - 1)
+        return read if log_ and log_[0] == read.segment else None
+
+    async def _before(self, stream: str, newest: CachedLearner, version: int) -> CachedLearner | None:
+        """A learner with which the log can be read: at or before a version, else as soon after it as there is one."""
+        head = await self._store.head(stream)
+        if head is None or head.token.epoch != newest.token.epoch:
+            return None
+        earlier = [kept for kept in head.checkpoints if kept <= version]
+        if (copy := await self._checkpoint(stream, head.token.epoch, earlier)) is not None:
+            return copy
+        segments = await self._store.segments(stream, 0)
+        if segments and log.bounds(segments[0])[0] == 1:
+            learner = await asyncio.to_thread(model.Learner, newest.learner.config)
+            return CachedLearner(learner, LogPosition.first(head.token.epoch), learner.nbytes)
+        return await self._checkpoint(stream, head.token.epoch, sorted(set(head.checkpoints) - set(earlier)))
+
+    async def _checkpoint(self, stream: str, epoch: str, versions: Sequence[int]) -> CachedLearner | None:
+        """The first of these that can be read."""
+        for version in versions:
+            with contextlib.suppress(model.DamagedState, model.OtherFormat):
+                blob = await self._store.read_checkpoint(stream, version) or b""
+                chain, learner = await asyncio.to_thread(unpack, blob)
+                return CachedLearner(learner, LogPosition(version, epoch, chain), learner.nbytes)
+        return None
+
+
+def _learnt(learner: model.Learner, writer: OutcomeWriter, events: log.Events) -> tuple[model.Learner, list[bytes]]:
+    """A copy of the learner that has learnt the events, and what is shown of them."""
+    learner = learner.copy()
+    outcomes = learner.observe_many(events.Y, events.X, events.times)
+    return learner, writer.seen(writer.write([None] * len(events.times), outcomes), events)

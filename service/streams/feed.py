@@ -1,0 +1,170 @@
+"""Events and their outcomes as they happen, for any number of watchers of a stream, on whichever replica they are.
+
+What this process learns is shown at once. What other replicas learn is in the log: the feed looks for it and lets its
+own learner read it, which gives the same outcomes to the bit (but not the ids of the events, which the log does not
+have). So there is no subscription that could be lost, and a watcher that comes back is shown what it missed in the same
+way (`service/streams/catch_up.py`). A feed holds the newest outcomes once, for all its watchers; it ends with the last
+of them.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+
+from ..codec import segments
+from ..codec.outcomes import Answers, OutcomeWriter
+from ..errors import LimitReached, ServiceError
+from ..learners.cache import CachedLearner, LearnerCache
+from ..store.base import Store
+from .catch_up import CatchUp, Shown
+
+logger = logging.getLogger(__name__)
+
+RING = 2048
+"""Outcomes that a feed holds."""
+LOOK_SECONDS = 0.25
+"""Between two looks for what other replicas have learnt."""
+
+
+@dataclass(slots=True)
+class Feed:
+    """The newest outcomes of one stream."""
+
+    copy: CachedLearner
+    """The learner after the last of them."""
+    writer: OutcomeWriter
+    ring: deque[Shown] = field(default_factory=lambda: deque(maxlen=RING))
+    watchers: int = 0
+    moved: asyncio.Event = field(default_factory=asyncio.Event)
+    task: asyncio.Task[None] | None = None
+
+    def show(self, copy: CachedLearner, outcomes: list[bytes]) -> None:
+        """Outcomes up to the version of `copy`."""
+        first = copy.token.version - len(outcomes) + 1
+        if copy.token.epoch != self.copy.token.epoch or first != self.copy.token.version + 1:
+            return  # not the next: the feed finds it in the log
+        self.copy = copy
+        self.ring.extend(Shown(first + i, outcome) for i, outcome in enumerate(outcomes))
+        self.wake()
+
+    def restart(self, copy: CachedLearner) -> None:
+        """The stream is another one now, or has gone where the feed cannot follow."""
+        self.copy, self.writer = copy, OutcomeWriter(copy.learner.config)
+        self.ring.clear()
+        self.ring.append(Shown(copy.token.version, None))
+        self.wake()
+
+    def wake(self) -> None:
+        """Tell every watcher."""
+        self.moved.set()
+        self.moved = asyncio.Event()
+
+
+class Feeds:
+    """The feeds of this process."""
+
+    def __init__(self, store: Store, hot: LearnerCache, most: int) -> None:
+        self._store = store
+        self._hot = hot
+        self._most = most
+        self._feeds: dict[str, Feed] = {}
+        self._watchers = 0
+        self._closing = asyncio.Event()
+        self._past = CatchUp(store, self._closing)
+
+    def show(self, stream: str, copy: CachedLearner, answers: Answers, events: segments.Events) -> None:
+        """What this process has learnt and made durable."""
+        if (feed := self._feeds.get(stream)) is not None:
+            feed.show(copy, answers.writer.seen(answers.lines, events))
+
+    def close(self) -> None:
+        """Let every watcher go."""
+        self._closing.set()
+        for feed in self._feeds.values():
+            feed.wake()
+
+    async def watch(self, stream: str, after: int | None, idle: float) -> AsyncIterator[Shown | None]:
+        """Outcomes from now on, or from version `after` on; None whenever nothing came for `idle` seconds.
+
+        Raises UnknownStream, and LimitReached for more watchers than there may be, before anything is shown.
+        """
+        await self._hot.get(stream)
+        if self._watchers >= self._most:
+            raise LimitReached(f"{self._most} watchers are connected already", retry_after=10)
+        return self._shown(stream, after, idle)
+
+    async def _shown(self, stream: str, after: int | None, idle: float) -> AsyncIterator[Shown | None]:
+        # Counted before anything is waited for: a burst stays within the bound but for those who have not begun.
+        self._watchers += 1
+        feed = None
+        try:
+            feed = await self._open(stream)
+            position = feed.copy.token.version if after is None else after
+            while not self._closing.is_set():
+                moved, found = feed.moved, await self._since(stream, feed, position)
+                for one in found:
+                    yield one
+                    position = one.version
+                if found:
+                    continue
+                try:
+                    await asyncio.wait_for(moved.wait(), idle)
+                except TimeoutError:
+                    yield None
+        except (ServiceError, segments.DamagedLog) as error:
+            # The answer has begun, so it can only end: the watcher comes back, to what it has not seen.
+            logger.warning("a watcher of stream %s is let go: %s", stream, error)
+        finally:
+            self._watchers -= 1
+            if feed is not None:
+                self._leave(stream, feed)
+
+    def _leave(self, stream: str, feed: Feed) -> None:
+        feed.watchers -= 1
+        if feed.watchers == 0 and feed.task is not None:
+            feed.task.cancel()
+            self._feeds.pop(stream, None)
+
+    async def _open(self, stream: str) -> Feed:
+        feed = self._feeds.get(stream)
+        if feed is None:
+            copy = await self._hot.refresh(stream)
+            feed = self._feeds.setdefault(stream, Feed(copy, OutcomeWriter(copy.learner.config)))
+        feed.watchers += 1
+        if feed.task is None:
+            feed.task = asyncio.create_task(self._look(stream, feed))
+        return feed
+
+    async def _since(self, stream: str, feed: Feed, position: int) -> Sequence[Shown]:
+        """What comes after a version, of what the feed can show now."""
+        newest = feed.copy.token.version
+        if position > newest:
+            return [Shown(newest, None)]  # of a history that is no more
+        oldest = feed.ring[0].version if feed.ring else newest + 1
+        if position + 1 >= oldest or (feed.ring and feed.ring[0].outcome is None):
+            return [one for one in feed.ring if one.version > position]
+        past = await self._past.outcomes(stream, feed.copy, feed.writer, position, oldest - 1)
+        # At closing time the log is not read, and nothing is said of what is missing: it can be asked for elsewhere.
+        return past or (() if self._closing.is_set() else (Shown(oldest - 1, None),))
+
+    async def _look(self, stream: str, feed: Feed) -> None:
+        """Find what other replicas have learnt, while anybody watches."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            try:
+                head = await self._store.head(stream)
+                if head is None or head.token == feed.copy.token:
+                    continue
+                start = feed.copy
+                same = head.token.epoch == start.token.epoch
+                read = await self._past.read(stream, feed.writer, start) if same else None
+                if feed.copy is not start:
+                    continue  # this process has learnt meanwhile
+                if read is not None and read.shown and read.copy.token.version >= head.token.version:
+                    feed.show(read.copy, [one.outcome or b"" for one in read.shown])
+                elif head.token.version <= start.token.version or read is None:
+                    feed.restart(await self._hot.refresh(stream))
+            except (ServiceError, segments.DamagedLog):
+                continue  # the store is away; what it holds is there afterwards

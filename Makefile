@@ -27,7 +27,7 @@ test: .venv/.dev ## Every test; ARGS="-k word" chooses
 test-faults: .venv/.dev ## The tests of faults at full length, half an hour: writes tests/e2e/FAULTS.md
 	@.venv/bin/python -m tests.e2e.faults.results --new
 	@NBT_TEST_FAULTS=long NBT_TEST_MACHINE_RUNS=200 .venv/bin/python -m pytest --capture=no tests/e2e/faults \
-		tests/integration/test_store_machine.py $(ARGS); status=$$?; \
+		tests/integration/store/test_machine.py $(ARGS); status=$$?; \
 	.venv/bin/python -m tests.e2e.faults.results $(if $(ARGS),,--all) && exit $$status
 
 test-hostile: .venv/.dev ## Attacks at full size, beside a client that behaves, ten minutes: writes tests/e2e/HOSTILE.md

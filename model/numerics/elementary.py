@@ -2,7 +2,7 @@
 
 The functions of a C library differ in their last bits between libraries and processors; these do not, so the
 same events give the same parameters on every machine. All are float64 in and out, and within 4 units in the last
-place of the exact value (tests/unit/test_elementary.py).
+place of the exact value (tests/unit/model/numerics/test_elementary.py).
 """
 
 import math

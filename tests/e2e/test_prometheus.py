@@ -21,7 +21,7 @@ from nobacktrack.service.schemas import Event
 from tests.e2e.processes import wait_until
 from tests.prometheus import Answer, Prometheus
 from tests.servers import Replicas, Server
-from tests.unit.dashboards import ALERTS, DASHBOARDS, PROMETHEUS, RECORDED, RULES, Node, graphs, variables
+from tests.unit.deploy.dashboards import ALERTS, DASHBOARDS, PROMETHEUS, RECORDED, RULES, Node, graphs, variables
 
 pytestmark = pytest.mark.skipif(
     shutil.which("prometheus") is None,

@@ -11,7 +11,7 @@ from nobacktrack.service.settings import Settings
 ROOT = Path(__file__).parents[3]
 RUNBOOK = (ROOT / "deploy" / "RUNBOOK.md").read_text(encoding="utf-8")
 FAILURES = RUNBOOK.partition("\n## Alerts\n")[0]
-"""The alerts, which follow, are held against their rules in tests/unit/test_alerts.py."""
+"""The alerts, which follow, are held against their rules in tests/unit/deploy/test_alerts.py."""
 SUBJECTS = (
     "The service was killed", "The store was killed", "The store hangs or is slow", "The store is full",
     "The store's disk is full, or its log was cut short", "A failover, or: the store went back",
@@ -27,7 +27,7 @@ COMMANDS = re.compile(r"(nobacktrack (?!:)|NBT_|GET |INFO |CONFIG |CLUSTER|WAIT 
 
 def sources() -> str:
     """All of the service's text: literals that follow each other joined, what is filled in and numbers as `#`."""
-    text = "\n".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "service").glob("*.py")))
+    text = "\n".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "service").rglob("*.py")))
     return filled(re.sub(r'"\s*\n\s*f?"', "", text))
 
 

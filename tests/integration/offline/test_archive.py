@@ -1,0 +1,334 @@
+"""A stream in a file and back: the same history, to the bit, and nothing but the whole of it."""
+
+import hashlib
+import json
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nobacktrack.service.errors import CommandError, Unavailable
+from nobacktrack.service.offline.archive import MAGIC, export, restore
+from nobacktrack.service.schemas import Event, Label
+from nobacktrack.service.store.base import Commit, CommitResult, DeferResult, Retention, Store
+from nobacktrack.service.store.memory import MemoryStore
+from tests.integration.replicas import CONFIG, Process, event, oracle, value
+
+pytestmark = pytest.mark.anyio
+
+FEW = {"checkpoint_every": 40, "max_batch": 10}
+
+
+async def grown(store: Store, version: int = 130) -> list[bytes]:
+    """A stream `s` with two checkpoints; its outcomes."""
+    process = Process(store, **FEW)
+    await process.streams.create("s", CONFIG)
+    outcomes: list[bytes] = []
+    for first in range(1, version, 10):
+        outcomes += await process.learn(first, min(first + 9, version))
+    await process.streams.close()
+    return outcomes
+
+
+def label(number: int) -> Label:
+    """That of event number `number`."""
+    return Label(label=f"e{number}", y={"y": value(number)})
+
+
+async def left_waiting(store: Store, version: int = 130) -> list[tuple[str, bytes]]:
+    """A stream `s` in which three events wait: the second came complete, the third has its label already."""
+    await grown(store, version)
+    process = Process(store)
+    first = version + 1
+    await process.streams.observe("s", [Event(id=f"e{first}"), event(first + 1), Event(id=f"e{first + 2}")])
+    await process.streams.observe("s", [label(first + 2)])
+    await process.streams.close()
+    return await store.deferred("s")
+
+
+@pytest.mark.parametrize("whole_log", [False, True], ids=["recent", "whole log"])
+async def test_a_stream_goes_on_elsewhere_as_if_nothing_had_happened(
+    store_keeping: Callable[[Retention], Store], tmp_path: Path, whole_log: bool
+) -> None:
+    store = store_keeping(Retention(whole_log=whole_log))
+    outcomes = await grown(store)
+    written = await export(store, "s", tmp_path / "s.nbt")
+    assert (written.version, written.outcomes) == (130, 130)
+    assert (written.begins == 0) == whole_log
+    other = MemoryStore()
+    assert await restore(other, tmp_path / "s.nbt", None, 10) == written
+    there = Process(other)
+    assert (await there.streams.status("s")).digest == oracle(130)
+    # An id that the original knew is answered byte for byte as there.
+    assert await there.streams.observe("s", [event(7), event(130)]) == [outcomes[6], outcomes[129]]
+    await there.learn(131, 140)
+    assert (await there.streams.status("s")).digest == oracle(140)
+    # Once more changes nothing; what has gone on is not overwritten.
+    with pytest.raises(CommandError, match="another history"):
+        await restore(other, tmp_path / "s.nbt", None, 10)
+    assert (await there.streams.status("s")).version == 140
+
+
+async def test_an_exported_copy_is_the_same_file(store: Store, tmp_path: Path) -> None:
+    await grown(store)
+    await export(store, "s", tmp_path / "one")
+    other = MemoryStore()
+    for _ in range(2):
+        await restore(other, tmp_path / "one", None, 10)
+    await export(other, "s", tmp_path / "two")
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+    assert sorted(os.listdir(tmp_path)) == ["one", "two"]  # noqa: PTH208 - nothing else waits for it
+
+
+async def test_another_name_beside_the_original(store: Store, tmp_path: Path) -> None:
+    await grown(store, 50)
+    await export(store, "s", tmp_path / "file")
+    assert (await restore(store, tmp_path / "file", "copy", 10)).stream == "copy"
+    process = Process(store)
+    await process.learn(51, 60)
+    assert [(await process.streams.status(name)).digest for name in ("s", "copy")] == [oracle(60), oracle(50)]
+
+
+@pytest.mark.parametrize("version", [0, 1, 40, 41])
+async def test_streams_of_any_age(store: Store, tmp_path: Path, version: int) -> None:
+    process = Process(store, **FEW)
+    await process.streams.create("s", CONFIG)
+    if version:
+        await process.learn(1, version)
+    await process.streams.close()
+    await export(store, "s", tmp_path / "file")
+    other = MemoryStore()
+    await restore(other, tmp_path / "file", None, 10)
+    assert (await Process(other).streams.status("s")).digest == oracle(version)
+
+
+class BreakingStore(MemoryStore):
+    """Takes a number of commits and then no more, until told."""
+
+    left = 2
+
+    async def commit(self, stream: str, commit: Commit) -> CommitResult:
+        """See `Store.commit`."""
+        self.left -= 1
+        if self.left < 0:
+            raise Unavailable("broken off")
+        return await super().commit(stream, commit)
+
+
+async def test_an_import_that_was_broken_off_is_completed(tmp_path: Path) -> None:
+    store, other = MemoryStore(Retention(whole_log=True)), BreakingStore()
+    outcomes = await grown(store)
+    await export(store, "s", tmp_path / "file")
+    with pytest.raises(Unavailable):
+        await restore(other, tmp_path / "file", None, 10)
+    head = await other.head("s")
+    assert head is not None
+    assert head.token.version < 130
+    other.left = 1000
+    await restore(other, tmp_path / "file", None, 10)
+    there = Process(other)
+    assert (await there.streams.status("s")).digest == oracle(130)
+    assert await there.streams.observe("s", [event(100)]) == [outcomes[99]]
+
+
+async def test_a_damaged_file_makes_nothing(tmp_path: Path) -> None:
+    store, other = MemoryStore(), MemoryStore()
+    await grown(store, 50)
+    await export(store, "s", tmp_path / "file")
+    whole = (tmp_path / "file").read_bytes()
+    rng = np.random.default_rng(0)
+    damaged = [whole[:length] for length in (0, 7, 8, 39, 40, *rng.integers(41, len(whole), 20))]
+    for bit in rng.integers(0, len(whole) * 8, 200):
+        flipped = bytearray(whole)
+        flipped[bit // 8] ^= 1 << (bit % 8)
+        damaged.append(bytes(flipped))
+    for one in damaged:
+        (tmp_path / "damaged").write_bytes(one)
+        with pytest.raises(CommandError, match=r"is no stream that was exported|is damaged or cut short"):
+            await restore(other, tmp_path / "damaged", None, 10)
+    assert await other.names() == []
+
+
+async def test_what_cannot_be_done_is_said(tmp_path: Path) -> None:
+    store = MemoryStore()
+    await grown(store, 50)
+    with pytest.raises(CommandError, match="there is no stream nothing"):
+        await export(store, "nothing", tmp_path / "file")
+    with pytest.raises(CommandError, match="cannot write"):
+        await export(store, "s", tmp_path / "none" / "file")
+    with pytest.raises(CommandError, match="cannot read"):
+        await restore(store, tmp_path / "file", None, 10)
+    await export(store, "s", tmp_path / "file")
+    with pytest.raises(CommandError, match="holds 1 streams"):
+        await restore(store, tmp_path / "file", "other", 1)
+    other = MemoryStore()
+    process = Process(other)
+    await process.streams.create("s", CONFIG)
+    await process.learn(1, 3)
+    with pytest.raises(CommandError, match="another history"):
+        await restore(other, tmp_path / "file", None, 10)
+    assert (await process.streams.status("s")).digest == oracle(3)
+
+
+async def test_what_waits_goes_along(store: Store, tmp_path: Path) -> None:
+    waiting = await left_waiting(store)
+    written = await export(store, "s", tmp_path / "s.nbt")
+    assert (written.version, written.outcomes, written.waiting) == (130, 130, 3)
+    other = MemoryStore()
+    assert await restore(other, tmp_path / "s.nbt", None, 10) == written
+    await restore(store, tmp_path / "s.nbt", "copy", 10)
+    answers: list[Any] = []
+    for where, name in ((store, "s"), (store, "copy"), (other, "s")):
+        # In order, with the labels that have come, with the time at which each came: as it was, byte for byte.
+        assert await where.deferred(name) == waiting
+        process = Process(where)
+        status = await process.streams.status(name)
+        assert (status.version, status.digest, status.pending) == (130, oracle(130), 3)
+        forecast = await process.streams.forecast(name, 3)
+        again = await process.streams.observe(name, [Event(id="e131"), event(132)])
+        learnt = await process.streams.observe(name, [label(131), label(133), event(134)])
+        status = await process.streams.status(name)
+        assert (status.version, status.digest, status.pending) == (134, oracle(134), 0)
+        answers.append((forecast, again, learnt))
+        await process.streams.close()
+    assert answers[0] == answers[1] == answers[2]
+
+
+async def test_what_has_waited_too_long_has_so_elsewhere(tmp_path: Path) -> None:
+    store, other = MemoryStore(), MemoryStore()
+    await left_waiting(store, 10)
+    await export(store, "s", tmp_path / "file")
+    await restore(other, tmp_path / "file", None, 10)
+    digests = []
+    for where in (store, other):
+        process = Process(where, pending_ttl=1e-9)
+        await process.streams.observe("s", [Event(id="later")])
+        status = await process.streams.status("s")
+        assert (status.version, status.pending) == (13, 1)
+        digests.append(status.digest)
+    assert digests[0] == digests[1] != oracle(13)
+
+
+@pytest.mark.parametrize("version", [0, 50])
+async def test_an_exported_copy_with_what_waits_is_the_same_file(tmp_path: Path, version: int) -> None:
+    store, other = MemoryStore(), MemoryStore()
+    await left_waiting(store, version)
+    await export(store, "s", tmp_path / "one")
+    for _ in range(2):
+        await restore(other, tmp_path / "one", None, 10)
+    await export(other, "s", tmp_path / "two")
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+class LosingStore(MemoryStore):
+    """Loses the next answer to `defer`, after it has done it or before."""
+
+    loses: str | None = None
+
+    async def defer(self, stream: str, epoch: str, entries: tuple[tuple[str, bytes], ...], limit: int) -> DeferResult:
+        """See `Store.defer`."""
+        loses, self.loses = self.loses, None
+        if loses == "before":
+            raise Unavailable("broken off")
+        result = await super().defer(stream, epoch, entries, limit)
+        if loses == "after":
+            raise Unavailable("broken off")
+        return result
+
+
+@pytest.mark.parametrize("loses", ["before", "after"])
+async def test_an_import_that_was_broken_off_before_what_waits_is_completed(tmp_path: Path, loses: str) -> None:
+    store, other = MemoryStore(), LosingStore()
+    waiting = await left_waiting(store, 50)
+    await export(store, "s", tmp_path / "file")
+    other.loses = loses
+    with pytest.raises(Unavailable):
+        await restore(other, tmp_path / "file", None, 10)
+    await restore(other, tmp_path / "file", None, 10)
+    assert await other.deferred("s") == waiting
+    assert (await Process(other).streams.status("s")).digest == oracle(50)
+
+
+async def test_labels_that_have_come_since_are_not_overwritten(tmp_path: Path) -> None:
+    store, other = MemoryStore(), MemoryStore()
+    await grown(store, 50)
+    await export(store, "s", tmp_path / "before")
+    process = Process(store)
+    await process.streams.observe("s", [Event(id="e51"), Event(id="e52")])
+    await export(store, "s", tmp_path / "file")
+    await restore(other, tmp_path / "file", None, 10)
+    await Process(other).streams.observe("s", [label(52)])
+    waiting = await other.deferred("s")
+    for file in ("file", "before"):  # other events wait than these say
+        with pytest.raises(CommandError, match="another history"):
+            await restore(other, tmp_path / file, None, 10)
+        assert await other.deferred("s") == waiting
+
+
+class BusyStore(MemoryStore):
+    """While what waits is being looked at, something happens."""
+
+    happens: Callable[[], Awaitable[Any]] | None = None
+
+    async def deferred(self, stream: str) -> list[tuple[str, bytes]]:
+        """See `Store.deferred`."""
+        found = await super().deferred(stream)
+        happens, self.happens = self.happens, None
+        if happens is not None:
+            await happens()
+        return found
+
+
+async def test_a_label_that_comes_during_an_export_is_in_it_once(tmp_path: Path) -> None:
+    store, other = BusyStore(), MemoryStore()
+    await left_waiting(store, 50)
+    process = Process(store)
+    await process.streams.observe("s", [Event(id="e54")])
+    store.happens = lambda: process.streams.observe("s", [label(51)])
+    summary = await export(store, "s", tmp_path / "file")
+    assert (summary.version, summary.waiting) == (53, 1)
+    await restore(other, tmp_path / "file", None, 10)
+    there = Process(other)
+    await there.streams.observe("s", [label(54)])
+    assert (await there.streams.status("s")).digest == oracle(54)
+
+
+async def test_an_export_gives_up_where_labels_never_rest(tmp_path: Path) -> None:
+    store = BusyStore()
+    process = Process(store)
+    await process.streams.create("s", CONFIG)
+    await process.streams.observe("s", [Event(id=f"e{number}") for number in range(1, 41)])
+    numbers = iter(range(1, 41))
+
+    async def learn() -> None:
+        await process.streams.observe("s", [label(next(numbers))])
+        store.happens = learn
+
+    store.happens = learn
+    with pytest.raises(CommandError, match="a quieter time"):
+        await export(store, "s", tmp_path / "file")
+    assert os.listdir(tmp_path) == []  # noqa: PTH208 - nothing else waits for it
+
+
+async def test_the_format_is_the_oldest_that_will_do(tmp_path: Path) -> None:
+    """A file without anything that waits can be read by versions that know only format 1, and is read here."""
+    store, other = MemoryStore(), MemoryStore()
+    await grown(store, 50)
+    await export(store, "s", tmp_path / "one")
+    await left_waiting(other, 50)
+    await export(other, "s", tmp_path / "two")
+    assert [_header(tmp_path / name)["format"] for name in ("one", "two")] == [1, 2]
+    written = (tmp_path / "two").read_bytes()[:-32].replace(b'"format": 2', b'"format": 3')
+    (tmp_path / "three").write_bytes(written + hashlib.sha256(written).digest())
+    with pytest.raises(CommandError, match="has format 3; this version reads formats up to 2"):
+        await restore(MemoryStore(), tmp_path / "three", None, 10)
+
+
+def _header(path: Path) -> dict[str, Any]:
+    """The first record of a file."""
+    content = path.read_bytes()[len(MAGIC) :]
+    header: dict[str, Any] = json.loads(content[9 : 9 + int.from_bytes(content[1:9], "little")])
+    return header

@@ -1,16 +1,16 @@
-"""Turns at the event loop: what could go on for long without waiting for anything lets others go on now and then."""
+"""Time slices of the event loop: a task that computes for long without waiting lets others run now and then."""
 
 import asyncio
 import time
 
 SECONDS = 0.0002
-"""How long all turns of a round of the loop may last together, in which each does at least one thing. An event of
-somebody else takes some rounds, and each waits for the turns of everybody who is busy. Shorter ones cost more than they
-bring: a round takes some 20 µs of its own."""
+"""How long all time slices of one iteration of the loop may last together. An event takes several iterations, each of
+which waits for the slices of every busy task. Shorter slices cost more than they bring: an iteration itself takes some
+20 µs."""
 
 
 class _Round:
-    """How many have begun a turn in this round of a loop, and how many in the last."""
+    """Counts the slices that began in this iteration of a loop, and in the last."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
@@ -18,7 +18,7 @@ class _Round:
         self._begun = 0
 
     def begin(self) -> None:
-        """One more."""
+        """Count one more slice."""
         if self._begun == 0:
             self.loop.call_soon(self._end)
         self._begun += 1
@@ -28,22 +28,22 @@ class _Round:
 
 
 class TimeSlice:
-    """One after the other, of one task. Those that are busy at a time share a round alike."""
+    """The slices of one task, one after the other. All busy tasks share an iteration equally."""
 
     _round: _Round | None = None
-    """Of the loop that runs; a process has one."""
+    """That of the running loop; a process has one."""
 
     def __init__(self) -> None:
         self._begin()
 
     async def yield_if_expired(self) -> None:
-        """Let others go on, if the turn is over."""
-        if self.over():
+        """Let other tasks run if the slice has expired."""
+        if self.expired():
             await asyncio.sleep(0)
             self._begin()
 
-    def over(self) -> bool:
-        """Whether it has lasted long enough."""
+    def expired(self) -> bool:
+        """Whether the slice has lasted long enough."""
         return time.perf_counter() - self._began > self._seconds
 
     def _begin(self) -> None:

@@ -1,4 +1,4 @@
-"""Answers to what no application has seen: bytes that are not HTTP, or handshakes that cannot be read."""
+"""Answers to bytes that never reach the application: they are not HTTP, or a handshake that cannot be read."""
 
 from http import HTTPStatus
 
@@ -10,8 +10,8 @@ from ..errors import ServiceError
 KIND = "application/problem+json"
 
 
-def answer(error: ServiceError) -> bytes:
-    """The problem as a whole answer, the last one of its connection."""
+def response_bytes(error: ServiceError) -> bytes:
+    """The problem as a complete HTTP response that closes its connection."""
     body = pydantic_core.to_json(error.problem())
     head = (
         f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}\r\n"
@@ -20,8 +20,8 @@ def answer(error: ServiceError) -> bytes:
     return head.encode() + body
 
 
-def refusal(error: ServiceError) -> ASGIApp:
-    """An application that answers with the problem."""
+def problem_app(error: ServiceError) -> ASGIApp:
+    """An ASGI application that answers with the problem."""
 
     async def refuse(_scope: Scope, _receive: Receive, send: Send) -> None:
         body = pydantic_core.to_json(error.problem())

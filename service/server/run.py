@@ -1,4 +1,4 @@
-"""Runs the service in this process: the store's server, the application, until a signal."""
+"""Runs the service in this process until a signal: the store's server, then the application."""
 
 import asyncio
 import contextlib
@@ -31,46 +31,49 @@ from .websocket_protocol import Frames
 logger = logging.getLogger(__name__)
 
 SHUTDOWN_SECONDS = 10
-"""How long requests that are under way may take to finish after a signal."""
+"""How long running requests may take to finish after a signal."""
 
 DRAIN_SECONDS = 2.0
-"""How long WebSockets may take to answer what they have read."""
+"""How long WebSockets may take to answer the messages that they have read."""
 
 POLL_SECONDS = 0.02
 
 COLLECT_EVERY = 50_000
-"""Objects that are made, and not freed again, before the collector of cycles looks at the youngest."""
+"""Net new objects before Python's cycle collector looks at the youngest generation."""
 SWITCH_SECONDS = 0.0005
-"""How long the event loop may keep a thread waiting that has finished its batch."""
+"""Python's thread switch interval: how long the event loop may delay a thread that has finished its batch."""
 
 
 def run(
-    settings: Settings, listener: socket.socket, say: Callable[[str], None], parent: socket.socket | None = None
+    settings: Settings,
+    listener: socket.socket,
+    announce_ready: Callable[[str], None],
+    parent: socket.socket | None = None,
 ) -> None:
     """Serve on a listening socket until SIGINT or SIGTERM. Raises CommandError when it cannot start.
 
-    `say` gets the line about being ready, with the address. `parent` is one end of a socket pair: the service writes
+    `announce_ready` gets one line of text, with the address. `parent` is one end of a socket pair: the service writes
     its URL to it when it is ready, and stops when the other end is closed, as the kernel does when the parent dies.
     """
     logs.configure(settings.log_level, settings.log_format)
-    _say_how(settings)
-    _say_who_may(settings, listener)
+    _log_settings(settings)
+    _log_access(settings, listener)
     if not make_room(settings.max_connections):
         logger.warning("the system allows fewer open files than NBT_MAX_CONNECTIONS takes; see `ulimit -Hn`")
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings, listener, say, parent))
+        runner.run(_serve(settings, listener, announce_ready, parent))
 
 
-def _say_how(settings: Settings) -> None:
-    """Log what is set, and what only looks like a setting."""
+def _log_settings(settings: Settings) -> None:
+    """Log the settings that differ from their defaults, and variables that look like settings and are none."""
     given = [f"{row.name}={row.value}" for row in shown(settings) if row.source != "default"]
     logger.info("settings other than by default: %s", " ".join(given) or "none")
     for name in unknown():
         logger.warning("%s is no setting of the service; see `nobacktrack settings`", name)
 
 
-def _say_who_may(settings: Settings, listener: socket.socket) -> None:
-    """Log who may ask. Raises CommandError when that is everybody who reaches this machine, and nobody said so."""
+def _log_access(settings: Settings, listener: socket.socket) -> None:
+    """Log who may use the service. Raises CommandError when anybody who reaches it may and no setting allows that."""
     if settings.keys_file is not None:
         logger.info("%d keys are accepted, those of %s", len(keys.read(settings.keys_file)), settings.keys_file)
     elif is_loopback(listener):
@@ -85,7 +88,7 @@ def _say_who_may(settings: Settings, listener: socket.socket) -> None:
 
 
 async def _serve(
-    settings: Settings, listener: socket.socket, say: Callable[[str], None], parent: socket.socket | None
+    settings: Settings, listener: socket.socket, announce_ready: Callable[[str], None], parent: socket.socket | None
 ) -> None:
     # uvicorn handles signals while it runs and sends them on afterwards; this is for the time before and after.
     stop = asyncio.Event()
@@ -113,22 +116,22 @@ async def _serve(
         url = url_of(listener)
 
         def announce() -> None:
-            say(f"ready at {url} (documentation at {url}/docs, {data})")
+            announce_ready(f"ready at {url} (documentation at {url}/docs, {data})")
             if parent is not None:
                 parent.sendall(f"{url}\n".encode())
 
         server = Server(_uvicorn_config(app, settings), app.state.streams.live, app.state.conversations)
         if parent is not None:
-            _follow(parent, server)
+            _stop_with_parent(parent, server)
         stack.callback(asyncio.create_task(_when_ready(app, server, announce)).cancel)
         if not stop.is_set():
-            async with _kept(own, server):
+            async with _supervise(own, server):
                 await _until_signal(server, listener)
 
 
 @contextlib.asynccontextmanager
-async def _kept(own: EmbeddedServer | None, server: uvicorn.Server) -> AsyncIterator[None]:
-    """Keep the store's own server alive. When that cannot be done the service ends, and this raises CommandError."""
+async def _supervise(own: EmbeddedServer | None, server: uvicorn.Server) -> AsyncIterator[None]:
+    """Keep the embedded store's server running. When that fails, the service ends and this raises CommandError."""
     if own is None:
         yield
         return
@@ -148,7 +151,7 @@ async def _kept(own: EmbeddedServer | None, server: uvicorn.Server) -> AsyncIter
 
 
 class Server(uvicorn.Server):
-    """uvicorn's, which first ends what has no end of its own: watched streams, and WebSockets once all is answered."""
+    """uvicorn's server. At shutdown it first ends watched streams, and WebSockets once their messages are answered."""
 
     def __init__(self, config: uvicorn.Config, live: Feeds, conversations: OpenSockets) -> None:
         super().__init__(config)
@@ -156,7 +159,7 @@ class Server(uvicorn.Server):
         self._conversations = conversations
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End every connection in order."""
+        """Close the listeners, end watchers, drain WebSockets, then shut down as uvicorn does."""
         for listener in sockets or []:
             listener.close()
         self._live.close()
@@ -169,7 +172,7 @@ def _uvicorn_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
         app,
         lifespan="on",
         log_config=None,
-        # Never its lower levels: they print addresses with their queries, and headers.
+        # Never its lower levels: they print headers and addresses with their queries.
         log_level="error" if settings.log_level == "error" else "warning",
         http=limited(settings.max_connections, settings.body_seconds),
         timeout_keep_alive=settings.keep_alive_seconds,
@@ -186,15 +189,15 @@ async def _until_signal(server: uvicorn.Server, listener: socket.socket) -> None
     try:
         await server.serve(sockets=[listener])
     except SystemExit as error:
-        # uvicorn's way to say that the application did not start; it has logged why.
+        # uvicorn exits like this when the application did not start; it has logged the reason.
         raise CommandError("the service could not start; the lines above say why") from error
 
 
 async def _when_ready(app: FastAPI, server: uvicorn.Server, announce: Callable[[], None]) -> None:
-    """Announce that the service takes events, once it does."""
+    """Announce that the service takes events, as soon as it does."""
     await app.state.kernels.ready.wait()
     said = False
-    while not server.started or (why := await _silence(app.state.store)) is not None:
+    while not server.started or (why := await _store_error(app.state.store)) is not None:
         if server.started and not said:
             logger.warning("waiting for the store: %s", why)
             said = True
@@ -204,22 +207,22 @@ async def _when_ready(app: FastAPI, server: uvicorn.Server, announce: Callable[[
     sys.setswitchinterval(SWITCH_SECONDS)
     announce()
     await app.state.kernels.complete()
-    _settle()
+    _tune_collector()
 
 
-def _settle() -> None:
-    """Let the collector of cycles pass over what the start has made, once no compiler makes more of it.
+def _tune_collector() -> None:
+    """Keep the cycle collector away from the objects made at start, once all kernels are compiled.
 
-    A bulk request has thousands of events on their way. With Python's own thresholds the collector walks through them,
-    and through all of the libraries, again and again: it took as long as everything else about an event but learning.
+    A bulk request has thousands of events in flight. With Python's default thresholds the collector walks through them
+    and through all libraries again and again: measured, that took as long as all of an event but learning.
     """
     gc.collect()
     gc.freeze()
     gc.set_threshold(COLLECT_EVERY, 10, 10)
 
 
-async def _silence(store: Store) -> str | None:
-    """Why the store does not answer; None when it does."""
+async def _store_error(store: Store) -> str | None:
+    """Why the store does not answer, or None when it does."""
     try:
         await store.ping()
     except ServiceError as error:
@@ -227,8 +230,8 @@ async def _silence(store: Store) -> str | None:
     return None
 
 
-def _follow(parent: socket.socket, server: uvicorn.Server) -> None:
-    """Let the service end when the other end of `parent` is closed."""
+def _stop_with_parent(parent: socket.socket, server: uvicorn.Server) -> None:
+    """Stop the service when the other end of `parent` is closed."""
     loop = asyncio.get_running_loop()
 
     def end() -> None:

@@ -1,5 +1,5 @@
-"""uvicorn's WebSocket connection with what it lacks: bounds on what a client can make it keep without a message, and
-on how long it reads at a time. What arrives at once can be 40,000 frames.
+"""uvicorn's WebSocket connection with the limits that it lacks: on the frames of an unfinished message, and on the time
+that one connection may keep the event loop (40,000 frames can arrive at once).
 """
 
 import asyncio
@@ -10,13 +10,13 @@ from websockets.frames import CloseCode, Frame
 
 from ..errors import HeadTooLarge
 from ..timeslice import TimeSlice
-from .raw_response import answer
+from .raw_response import response_bytes
 
 MAX_PARTS = 1024
-"""Frames of one message. Empty ones are within any limit on its bytes."""
+"""Frames of one message. A limit on bytes does not bound them: frames may be empty."""
 PIECE = 64
-"""Bytes that are read before the clock is looked at, ten empty frames; twice as many each time that there is time left.
-What takes long is a frame, and not a byte."""
+"""Bytes that are parsed before the first look at the clock (ten empty frames); each next piece is twice as long. The
+cost is in the frames, not in the bytes."""
 
 
 class Frames(WebSocketsSansIOProtocol):
@@ -25,67 +25,69 @@ class Frames(WebSocketsSansIOProtocol):
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
         self._unread = bytearray()
-        """What has arrived and waits for its turn; nothing more is read from the client meanwhile."""
+        """Bytes that have arrived and are not parsed yet; reading from the client is paused meanwhile."""
         self._next: asyncio.Handle | None = None
         self._held = False
-        """Whether it is for that that nothing more is read."""
+        """Whether reading is paused because of `_unread`."""
 
     def data_received(self, data: bytes) -> None:
-        """Read as much as there is time for."""
+        """Parse as much as fits into a time slice; the rest waits."""
         self._unread += data
         if self._next is None:
-            self._go_on()
+            self._read_slice()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Nothing waits any more."""
+        """Drop unread bytes."""
         self._unread.clear()
         super().connection_lost(exc)
 
     async def receive(self) -> Any:
-        """A message for the application; when it has had all of them, the next ones are read."""
+        """A message for the application; once it has taken all of them, parsing goes on."""
         message = await super().receive()
-        self._soon()
+        self._schedule_read()
         return message
 
     async def send(self, message: Any) -> None:
-        """A message of the application; after one that closes, reading goes on until the client closes as well.
+        """Send a message of the application; after a close, reading goes on until the client closes as well.
 
-        A refusal that is whole ends the handshake; uvicorn would log it as an error of the service.
+        A complete refusal ends the handshake; uvicorn would log it as an error of the service.
         """
         await super().send(message)
         if self.initial_response is not None and self.close_sent:
             self.handshake_complete = True
-        self._soon()
+        self._schedule_read()
 
-    def _soon(self) -> None:
+    def _schedule_read(self) -> None:
         if self._unread and self._next is None and not self.read_paused:
             self._held = True
             self.transport.pause_reading()
-            self._next = self.loop.call_soon(self._go_on)
+            self._next = self.loop.call_soon(self._read_slice)
 
-    def _go_on(self) -> None:
-        self._next, turn, size = None, TimeSlice(), PIECE
+    def _read_slice(self) -> None:
+        self._next, time_slice, size = None, TimeSlice(), PIECE
         while self._unread and not self.read_paused:
             piece = bytes(self._unread[:size])
             del self._unread[:size]
             size *= 2
             super().data_received(piece)
             if self.conn.handshake_exc is not None and not self.handshake_initiated:
-                # uvicorn does not look at it, and would leave the connection open for good.
-                self.transport.write(answer(HeadTooLarge("the headers of the handshake are too many or too long")))
+                # uvicorn ignores this error and would never close the connection.
+                self.transport.write(
+                    response_bytes(HeadTooLarge("the headers of the handshake are too many or too long"))
+                )
                 self.transport.close()
             if self.transport.is_closing():
                 self._unread.clear()
                 return
-            if turn.over():
+            if time_slice.expired():
                 break
-        self._soon()
+        self._schedule_read()
         if self._held and not (self._unread or self.read_paused):
             self._held = False
             self.transport.resume_reading()
 
     def handle_cont(self, event: Frame) -> None:
-        """One more frame of a message; too many of them end the connection."""
+        """Take a continuation frame; too many frames end the connection."""
         if self.close_sent:
             return
         if len(self.frames) >= MAX_PARTS:
@@ -95,14 +97,14 @@ class Frames(WebSocketsSansIOProtocol):
         super().handle_cont(event)
 
     def handle_ping(self) -> None:
-        """Answer a ping, unless the client leaves unread what was sent to it before (RFC 6455, 5.5.3)."""
+        """Answer a ping, unless the client has not read what was sent before (RFC 6455, 5.5.3)."""
         if self.writable.is_set():
             super().handle_ping()
         else:
             self.conn.data_to_send()
 
     def send_receive_event_to_app(self) -> None:
-        """Hand on a message; one that is not UTF-8 ends the connection, and is no fault of the service."""
+        """Pass on a message. Text that is not UTF-8 ends the connection; the client is at fault, not the service."""
         if self.curr_msg_data_type == "text":
             try:
                 b"".join(self.frames).decode()

@@ -47,12 +47,12 @@ async def learnt(request: Request, name: str, streams: Streams, metrics: Metrics
     outage: ServiceError | None = None
     ahead: deque[Lines] = deque()
     last: asyncio.Future[Answer] | None = None
-    turn = TimeSlice()
+    time_slice = TimeSlice()
     async for lines in _lines(request, limit):
         parsed = []
         for number, line in lines:
             parsed.append((number, _message(line)))
-            await turn.yield_if_expired()
+            await time_slice.yield_if_expired()
         promises: list[asyncio.Future[Answer]] = []
         if outage is None:
             try:
@@ -91,9 +91,9 @@ class Lines(NamedTuple):
 async def _answered(lines: Lines, metrics: Metrics) -> bytes:
     promises = iter(lines.promises)
     written: list[bytes] = []
-    turn = TimeSlice()
+    time_slice = TimeSlice()
     for number, one in lines.parsed:
-        await turn.yield_if_expired()
+        await time_slice.yield_if_expired()
         if isinstance(one, ServiceError):
             answer: Answer = one
         elif lines.outage is not None and not lines.promises:

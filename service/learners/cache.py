@@ -59,8 +59,8 @@ class LearnerCache:
         self._acknowledged: dict[str, LogPosition] = {}
         """The newest that the store has acknowledged of each stream, whether or not its learner is in memory."""
         self._recent: dict[str, Recent] = {}
-        self._saving = Checkpointer(settings, store, metrics)
-        self._saving.show(self._copies)
+        self._checkpointer = Checkpointer(settings, store, metrics)
+        self._checkpointer.show(self._copies)
 
     async def get(self, stream: str) -> CachedLearner:
         """The hot copy, loaded if there is none; it may be behind the store. Raises UnknownStream."""
@@ -72,7 +72,7 @@ class LearnerCache:
 
     def checkpoint(self, stream: str) -> int:
         """Version of the newest checkpoint that this process knows; 0 for none."""
-        return self._saving.saved(stream)
+        return self._checkpointer.saved(stream)
 
     def recent(self, stream: str) -> Recent:
         """How the stream was predicted lately, as far as this process has seen it."""
@@ -118,31 +118,31 @@ class LearnerCache:
         """
         acknowledged = self._acknowledged.get(stream)
         if acknowledged is None or acknowledged.epoch != copy.token.epoch:
-            self._saving.begin(stream, copy.token.version, saved=0)
+            self._checkpointer.reset(stream, copy.token.version, saved=0)
         elif copy.token.version < acknowledged.version:
             return
         self._acknowledged[stream] = copy.token
         self._drop(stream)
         self._copies[stream] = copy
         self._bytes += copy.nbytes
-        self._saving.learnt(stream, copy.token, copy.learner, seconds)
+        self._checkpointer.learnt(stream, copy.token, copy.learner, seconds)
         self._evict()
 
     def forget(self, stream: str) -> None:
         """Drop what is known of a stream that is gone, or may be."""
         self._drop(stream)
         self._acknowledged.pop(stream, None)
-        self._saving.forget(stream)
+        self._checkpointer.forget(stream)
         self._recent.pop(stream, None)
         self._metrics.forget(stream)
         self._show()
 
     async def close(self) -> None:
         """Checkpoint what has events since its last one, so that the next start need not replay them."""
-        await self._saving.settled()  # of an earlier version, perhaps
+        await self._checkpointer.drained()  # of an earlier version, perhaps
         for stream, copy in self._copies.items():
             self._save(stream, copy)
-        await self._saving.settled()
+        await self._checkpointer.drained()
 
     async def _load(self, stream: str, head: Head) -> CachedLearner:
         """The newest checkpoint that can be read, else the learner of the configuration at version 0."""
@@ -169,9 +169,9 @@ class LearnerCache:
         acknowledged = self._acknowledged.get(stream)
         if acknowledged is None or acknowledged.epoch != token.epoch:
             self._acknowledged[stream] = token
-            self._saving.begin(stream, token.version, saved=token.version)
+            self._checkpointer.reset(stream, token.version, saved=token.version)
         else:
-            self._saving.found(stream, token.version)
+            self._checkpointer.loaded(stream, token.version)
         return CachedLearner(learner, token, learner.nbytes)
 
     async def _follow(self, stream: str, copy: CachedLearner, head: Head) -> CachedLearner | None:
@@ -205,7 +205,7 @@ class LearnerCache:
             return copy
         start = time.perf_counter()
         learner = await asyncio.to_thread(_replayed, copy.learner, batches, self.recent(stream))
-        self._saving.replayed(stream, time.perf_counter() - start)
+        self._checkpointer.replayed(stream, time.perf_counter() - start)
         return replace(copy, learner=learner, token=head.token)
 
     def _check_rewind(self, stream: str, seen: LogPosition, head: Head) -> None:
@@ -226,7 +226,7 @@ class LearnerCache:
         self._drop(stream)
         self._recent.pop(stream, None)
         self._acknowledged[stream] = head.token
-        self._saving.begin(stream, head.token.version, saved=0)
+        self._checkpointer.reset(stream, head.token.version, saved=0)
 
     def _drop(self, stream: str) -> None:
         copy = self._copies.pop(stream, None)
@@ -248,8 +248,8 @@ class LearnerCache:
 
     def _save(self, stream: str, copy: CachedLearner) -> None:
         """Checkpoint a copy that has events without one."""
-        if self._saving.unsaved(stream) > 0:
-            self._saving.save(stream, copy.token, copy.learner)
+        if self._checkpointer.unsaved(stream) > 0:
+            self._checkpointer.save(stream, copy.token, copy.learner)
 
 
 def _includes(copy: LogPosition, head: LogPosition) -> bool:

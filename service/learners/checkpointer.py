@@ -1,4 +1,4 @@
-"""Checkpoints of the learners in memory: when one is due, and writing it in the background, one a stream at a time."""
+"""Checkpoints of the learners in memory: decides when one is due, and writes it in the background."""
 
 import asyncio
 import logging
@@ -17,38 +17,40 @@ from ..store.base import LogPosition, Store
 logger = logging.getLogger(__name__)
 
 REPLAY_SECONDS = 1.0
-"""A checkpoint is due when learning the events since the last one took longer than this,"""
+"""A checkpoint is not due before learning the events since the last one took this long."""
 CHECKPOINT_SHARE = 10.0
-"""and longer than this many times what the last checkpoint took."""
+"""A checkpoint is not due before learning took this many times as long as writing the last checkpoint."""
 
 
 @dataclass(slots=True)
 class Progress:
-    """How far the checkpoints of a stream are behind its learner, as this process knows."""
+    """How far the checkpoints of a stream are behind its learner, as far as this process knows."""
 
     newest: int
-    """Version of the learner;"""
+    """Version of the learner."""
     saved: int
-    """and of the newest checkpoint."""
+    """Version of the newest checkpoint."""
     seconds: float = 0.0
-    """Time spent learning the events in between."""
+    """Time spent learning the events after the newest checkpoint."""
     since: float = math.inf
-    """When the first of them came here, on the clock `monotonic`."""
+    """When the first event after the newest checkpoint came here, on the clock `monotonic`."""
     tried: int = 0
-    """Version of the newest checkpoint that the store did not take;"""
+    """Version of the newest checkpoint that the store did not take."""
     tried_seconds: float = 0.0
-    """and `seconds` at that time: the next try waits as long as the first did."""
+    """The value of `seconds` when that checkpoint failed: the next try waits as long as the first did."""
     writing_seconds: float = 0.0
-    """What the last checkpoint took."""
+    """How long writing the last checkpoint took."""
+    loads: int = 0
+    """How often a learner was loaded from a checkpoint."""
 
     @property
     def unsaved(self) -> int:
-        """Events without a checkpoint."""
-        return self.newest - self.saved
+        """Number of events without a checkpoint."""
+        return max(self.newest - self.saved, 0)
 
 
 class Checkpointer:
-    """The checkpoints of one process."""
+    """Writes the checkpoints of one process: at most one at a time for each stream."""
 
     def __init__(self, settings: Settings, store: Store, metrics: Metrics) -> None:
         self._every = settings.checkpoint_every
@@ -59,7 +61,7 @@ class Checkpointer:
         metrics.checkpoint_every.set(self._every)
 
     def show(self, streams: Iterable[str]) -> None:
-        """Let the metrics tell, whenever they are asked, of what there is in `streams` then."""
+        """Let the metrics report the worst of `streams`, as these are whenever the metrics are read."""
 
         def worst(lag: Callable[[Progress], float]) -> Callable[[], float]:
             return lambda: max((lag(self._progress[stream]) for stream in streams), default=0.0)
@@ -74,35 +76,38 @@ class Checkpointer:
         return 0 if progress is None else progress.saved
 
     def unsaved(self, stream: str) -> int:
-        """Events of a stream without a checkpoint."""
+        """Number of events of a stream without a checkpoint."""
         return self._progress[stream].unsaved
 
-    def begin(self, stream: str, newest: int, saved: int) -> None:
-        """A stream is seen for the first time, or is not what it was."""
+    def reset(self, stream: str, newest: int, saved: int) -> None:
+        """Begin with a stream that is new to this process, or that has another history now."""
         self._progress[stream] = Progress(newest, saved)
 
-    def found(self, stream: str, version: int) -> None:
-        """A learner was read from a checkpoint; what came after it is replayed from here."""
+    def loaded(self, stream: str, version: int) -> None:
+        """A learner was read from the checkpoint of `version`; the events after it are replayed next."""
         progress = self._progress[stream]
         progress.saved = max(progress.saved, version)
         progress.seconds = progress.tried_seconds = 0.0
+        progress.loads += 1
 
     def replayed(self, stream: str, seconds: float) -> None:
-        """The log was learnt up to its end, which took so long."""
+        """The log was learnt up to its end, which took `seconds`."""
         if (progress := self._progress.get(stream)) is not None:
             progress.seconds += seconds
 
     def forget(self, stream: str) -> None:
-        """The stream is gone, or may be."""
+        """Drop a stream that is gone, or may be."""
         self._progress.pop(stream, None)
 
     def learnt(self, stream: str, token: LogPosition, learner: model.Learner, seconds: float) -> None:
-        """The learner is at `token` after so many seconds more of learning. Starts a checkpoint when one is due."""
+        """The learner is at `token` after `seconds` more of learning. Starts a checkpoint if one is due."""
         progress = self._progress[stream]
         progress.newest = token.version
-        progress.seconds += seconds
         if progress.unsaved > 0:
+            progress.seconds += seconds
             progress.since = min(progress.since, time.monotonic())
+        else:
+            progress.seconds = 0.0
         due = max(REPLAY_SECONDS, CHECKPOINT_SHARE * progress.writing_seconds)
         events = token.version - max(progress.saved, progress.tried)
         if events >= self._every or progress.seconds - progress.tried_seconds > due:
@@ -115,12 +120,13 @@ class Checkpointer:
             self._tasks[stream] = task
             task.add_done_callback(lambda _: self._tasks.pop(stream, None))
 
-    async def settled(self) -> None:
+    async def drained(self) -> None:
         """Return when nothing is being written."""
         await asyncio.gather(*self._tasks.values())
 
     async def _write(self, stream: str, token: LogPosition, learner: model.Learner, progress: Progress) -> None:
-        unsaved, start, now = progress.seconds, time.perf_counter(), time.monotonic()
+        loads, unsaved_seconds = progress.loads, progress.seconds
+        start, now = time.perf_counter(), time.monotonic()
         try:
             blob = await asyncio.to_thread(pack, token.chain, learner)
             written = await self._store.write_checkpoint(stream, token, blob)
@@ -133,9 +139,13 @@ class Checkpointer:
             return
         finally:
             progress.writing_seconds = time.perf_counter() - start
-        progress.saved = token.version
-        progress.seconds -= unsaved
-        progress.since = now if progress.unsaved > 0 else math.inf
-        progress.tried_seconds = 0.0
         if written:
             self._metrics.checkpoints.inc()
+        # The checkpoint may be late: meanwhile the learner may have been loaded from another one, and replayed.
+        progress.saved = max(progress.saved, token.version)
+        if progress.unsaved == 0:
+            progress.seconds, progress.since = 0.0, math.inf
+        else:
+            progress.seconds -= unsaved_seconds if progress.loads == loads else 0.0
+            progress.since = now
+        progress.tried_seconds = 0.0

@@ -143,25 +143,25 @@ class Worker:
         attempts: list[Attempt] = []
         failure: Unavailable | None = None
         left = self._left(stream, batch)
-        patience = StoreDeadline(self._settings.request_deadline, self._settings.store_timeout, left)
+        deadline = StoreDeadline(self._settings.request_deadline, self._settings.store_timeout, left)
         try:
-            async with patience:
+            async with deadline:
                 while batch:
-                    patience.ask()
+                    deadline.command_sent()
                     try:
-                        batch = await self._attempt(stream, batch, attempts, patience)
+                        batch = await self._attempt(stream, batch, attempts, deadline)
                     except StoreFull:
                         raise
                     except Unavailable as error:
                         failure = error
-                        patience.failed()
+                        deadline.command_failed()
                         await asyncio.sleep(PAUSE)
                         batch = [waiting for waiting in batch if not waiting.answer.done()]
         except TimeoutError:
             detail = "The store is too slow; what it did is unknown. Repeat with the same ids."
             raise (failure or Unavailable(detail, retry_after=1)) from None
         finally:
-            stream.store_seconds += patience.spent
+            stream.store_seconds += deadline.spent
 
     def _left(self, stream: StreamState, batch: list[PendingEvent]) -> float | None:
         """What the store may still take, for the sake of the event that has waited for it longest.
@@ -177,7 +177,7 @@ class Worker:
         return max(self._settings.request_deadline + GRACE_SECONDS - waited, 0.0)
 
     async def _attempt(
-        self, stream: StreamState, batch: list[PendingEvent], attempts: list[Attempt], patience: StoreDeadline
+        self, stream: StreamState, batch: list[PendingEvent], attempts: list[Attempt], deadline: StoreDeadline
     ) -> list[PendingEvent]:
         """Answer a batch, or as much of it as goes; what is left is to be tried again."""
         if attempts and (landed := await self._find(stream, attempts)):
@@ -194,13 +194,13 @@ class Worker:
             return []
         if stream.deferring or any(waiting.late for waiting in batch):
             left = await self._deferral.answer(stream, batch)
-            patience.answered()
+            deadline.write_confirmed()
             return [waiting for waiting in left if not waiting.answer.done()]
-        with patience.standing():
+        with deadline.paused():
             attempt = Attempt(batch, await self._learning.learn(stream, hot, [waiting.arrival for waiting in batch]))
         attempts.append(attempt)
         result = await self._learning.commit(stream, attempt.learnt)
-        patience.answered()
+        deadline.write_confirmed()
         if isinstance(result, Committed):
             self._answer(attempt)
             return []

@@ -48,7 +48,7 @@ class _Unpacking:
         self._more = True
         self._begun = False
         self._unzip = zlib.decompressobj(GZIP)
-        self._turn = TimeSlice()
+        self._time_slice = TimeSlice()
 
     async def __call__(self) -> Message:
         while True:
@@ -57,7 +57,7 @@ class _Unpacking:
                 if message["type"] != "http.request":
                     return message
                 self._packed, self._more = message.get("body", b""), message.get("more_body", False)
-            await self._turn.yield_if_expired()
+            await self._time_slice.yield_if_expired()
             body = self._piece()
             if body or not (self._packed or self._more):
                 return {"type": "http.request", "body": body, "more_body": bool(self._packed or self._more)}

@@ -100,9 +100,9 @@ async def _read(
     After an outage nothing more is learnt, also while the connection is still open.
     """
     last: asyncio.Future[Answer] | None = None
-    turn = TimeSlice()
+    time_slice = TimeSlice()
     while True:
-        await turn.yield_if_expired()
+        await time_slice.yield_if_expired()
         message = await socket.receive()
         if message["type"] == "websocket.disconnect":
             return
@@ -132,13 +132,13 @@ async def _write(
     conversations: OpenSockets,
 ) -> None:
     """Every answer in order. After an outage the connection ends, so that the order of events has no hole."""
-    code, turn = None, TimeSlice()
+    code, time_slice = None, TimeSlice()
     try:
         while (promise := await promises.get()) is not None:
             answer = await _version(streams, stream) if isinstance(promise, Question) else await promise
             async with asyncio.timeout(conversations.seconds):
                 await socket.send_text(encode(answer, metrics).decode())
-            await turn.yield_if_expired()
+            await time_slice.yield_if_expired()
             if isinstance(answer, (Unavailable, NotFound)):
                 code = answer.close_code
                 break

@@ -25,15 +25,15 @@ def test_a_deadline_that_passes_while_the_store_answers(then: str) -> None:
     every command, swallows one that comes in the moment when the command has been sent."""
 
     async def main() -> None:
-        async with StoreDeadline(0.0, 0.0) as patience:
-            patience.ask()
-            patience.failed()
+        async with StoreDeadline(0.0, 0.0) as deadline:
+            deadline.command_sent()
+            deadline.command_failed()
             with contextlib.suppress(asyncio.CancelledError):  # as wait_for does
                 await asyncio.sleep(10)
             if then == "answered":
-                patience.answered()
+                deadline.write_confirmed()
             else:
-                with patience.standing():
+                with deadline.paused():
                     pass
 
     with contextlib.suppress(TimeoutError):
@@ -42,13 +42,13 @@ def test_a_deadline_that_passes_while_the_store_answers(then: str) -> None:
 
 def test_a_store_that_goes_on_failing_after_the_deadline() -> None:
     async def main() -> None:
-        async with StoreDeadline(0.0, 0.0) as patience:
-            patience.ask()
-            patience.failed()
+        async with StoreDeadline(0.0, 0.0) as deadline:
+            deadline.command_sent()
+            deadline.command_failed()
             with contextlib.suppress(asyncio.CancelledError):  # as wait_for does
                 await asyncio.sleep(10)
             for _ in range(100):
-                patience.failed()
+                deadline.command_failed()
                 await asyncio.sleep(0)
             raise AssertionError("it waits for ever")
 

@@ -207,11 +207,11 @@ async def test_a_checkpoint_that_takes_long_is_written_less_often(
     await service.streams.create("s", CONFIG)
     await service.learn(1.0)
     hot = service.streams._hot
-    await hot._saving.settled()
+    await hot._checkpointer.drained()
     assert service.count("checkpoints_total") == 1
-    hot._saving._progress["s"].writing_seconds = saving
+    hot._checkpointer._progress["s"].writing_seconds = saving
     await service.learn(2.0)
-    await hot._saving.settled()
+    await hot._checkpointer.drained()
     assert service.count("checkpoints_total") == checkpoints
 
 

@@ -1,22 +1,11 @@
 """Real services in processes of their own, for the tests that look from outside."""
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.processes import Command, RunningService
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _plain_environment() -> Iterator[None]:
-    """No setting of the machine that runs the tests reaches a service."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in os.environ:
-            if name.startswith(("NBT_", "OTEL_")) or name == "REDIS_URL":
-                patch.delenv(name)
-        yield
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Services and commands in processes of their own."""
 
+import contextlib
 import os
 import re
 import signal
@@ -59,33 +60,50 @@ class RunningService:
 
 
 class Command:
-    """`nobacktrack` with arguments, started and watched."""
+    """`nobacktrack` with arguments, started and watched.
+
+    Standard output and standard error are two pipes, so nothing is known of the order between them. At a terminal they
+    are one, and all of the text is in `stdout`.
+    """
 
     def __init__(self, arguments: tuple[str, ...], *, terminal: bool = False) -> None:
-        self.output = ""
-        """What it has printed so far, to standard output and standard error."""
-        if terminal:
-            self._read, write = os.openpty()
-        else:
-            self._read, write = os.pipe()
-        os.set_blocking(self._read, False)
+        pairs = [os.openpty()] if terminal else [os.pipe(), os.pipe()]
+        self._bytes = {read: b"" for read, _ in pairs}
+        for read in self._bytes:
+            os.set_blocking(read, False)
         self._process = subprocess.Popen(
             [sys.executable, "-m", "nobacktrack", *arguments],
             stdin=subprocess.DEVNULL,
-            stdout=write,
-            stderr=write,
+            stdout=pairs[0][1],
+            stderr=pairs[-1][1],
             # Tests that run in the background of a shell inherit that Ctrl-C is ignored.
             preexec_fn=_heed_interrupts,
         )
-        os.close(write)
+        for _, write in pairs:
+            os.close(write)
 
     @property
     def pid(self) -> int:
         """Its process id."""
         return self._process.pid
 
+    @property
+    def stdout(self) -> str:
+        """The text of standard output so far."""
+        return self._read()[0]
+
+    @property
+    def stderr(self) -> str:
+        """The text of standard error so far."""
+        return self._read()[-1]
+
+    @property
+    def output(self) -> str:
+        """Both texts, one after the other, for tests that ask what is in neither."""
+        return "".join(self._read())
+
     def wait_for(self, pattern: str) -> re.Match[str]:
-        """The first match in the output."""
+        """The first match in standard output or else in standard error."""
         wait_until(lambda: self._search(pattern) or self._process.poll() is not None, lambda: self.output)
         found = self._search(pattern)
         assert found, f"no {pattern} in: {self.output}"
@@ -93,8 +111,7 @@ class Command:
 
     def wait(self) -> int:
         """The exit code, once it has ended by itself."""
-        wait_until(lambda: self._search("$") and self._process.poll() is not None, lambda: self.output)
-        self._search("$")
+        wait_until(lambda: self._read() and self._process.poll() is not None, lambda: self.output)
         return self._process.wait()
 
     def send(self, number: signal.Signals) -> int:
@@ -106,15 +123,20 @@ class Command:
         """End it, whatever it is doing."""
         self._process.kill()
         self._process.wait()
-        os.close(self._read)
+        for read in self._bytes:
+            os.close(read)
 
     def _search(self, pattern: str) -> re.Match[str] | None:
-        try:
-            while part := os.read(self._read, 65536):
-                self.output += part.decode(errors="replace")
-        except OSError:  # nothing to read now, or nobody left who writes
-            pass
-        return re.search(pattern, self.output)
+        return next(filter(None, (re.search(pattern, text) for text in self._read())), None)
+
+    def _read(self) -> list[str]:
+        """The text of each pipe, with what has come since the last call."""
+        for read in self._bytes:
+            # An error says that there is nothing to read now, or that nobody is left who writes.
+            with contextlib.suppress(OSError):
+                while part := os.read(read, 65536):
+                    self._bytes[read] += part
+        return [text.decode(errors="replace") for text in self._bytes.values()]
 
 
 def _heed_interrupts() -> None:

@@ -23,12 +23,12 @@ from tests.e2e.processes import Command, RunningService, wait_until
 Start = Callable[..., Command]
 
 
-def one_line(text: str) -> str:
-    """The error that a command printed last, which must be a single line."""
-    last = text.splitlines()[-1]
-    assert last.startswith("nobacktrack: "), text
-    assert text.count("nobacktrack: ") == 1, text
-    assert "Traceback" not in text
+def one_line(failed: Command) -> str:
+    """The error that a command wrote last to standard error, which must be a single line."""
+    last = failed.stderr.splitlines()[-1]
+    assert last.startswith("nobacktrack: "), failed.output
+    assert failed.output.count("nobacktrack: ") == 1, failed.output
+    assert "Traceback" not in failed.output
     return last
 
 
@@ -38,8 +38,8 @@ def test_a_port_in_use_is_one_line(name: str, command: Start, tmp_path: Path) ->
         port = taken.getsockname()[1]
         started = command(name, "--port", str(port), "--data-dir", str(tmp_path / "data"))
         assert started.wait() == 1
-    assert f"port {port} of 127.0.0.1 is in use" in one_line(started.output)
-    assert "--port" in one_line(started.output)
+    assert f"port {port} of 127.0.0.1 is in use" in one_line(started)
+    assert "--port" in one_line(started)
 
 
 @pytest.mark.parametrize("name", ["serve", "demo"])
@@ -47,13 +47,13 @@ def test_a_data_directory_that_is_none_is_one_line(name: str, command: Start, tm
     (tmp_path / "file").touch()
     started = command(name, "--port", "0", "--data-dir", str(tmp_path / "file"))
     assert started.wait() == 1
-    assert str(tmp_path / "file") in one_line(started.output)
+    assert str(tmp_path / "file") in one_line(started)
 
 
 def test_a_data_directory_in_use_is_one_line(command: Start, shared_service: RunningService) -> None:
     started = command("serve", "--port", "0", "--data-dir", str(shared_service.data_dir))
     assert started.wait() == 1
-    assert f"{shared_service.data_dir} is in use" in one_line(started.output)
+    assert f"{shared_service.data_dir} is in use" in one_line(started)
 
 
 def test_the_version_the_settings_and_wrong_arguments(command: Start, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,7 +61,7 @@ def test_the_version_the_settings_and_wrong_arguments(command: Start, monkeypatc
     monkeypatch.setenv("NBT_KEY", "s3cr3t")
     asked = [command("--version"), command("settings", "--json"), command("settings"), command("setings")]
     assert [started.wait() for started in asked] == [0, 0, 0, 2]
-    version, as_json, table, _ = (started.output for started in asked)
+    version, as_json, table, _ = (started.stdout for started in asked)
     assert version == f"nobacktrack {importlib.metadata.version('nobacktrack')}\n"
     rows = {row["name"]: row for row in json.loads(as_json)["settings"]}
     assert rows["NBT_PORT"] == {"name": "NBT_PORT", "value": "9000", "default": "8000", "source": "environment"}
@@ -174,7 +174,7 @@ def test_replay_through_a_running_service(command: Start, shared_service: Runnin
     page = waves.with_name("report.html")
     started = command("replay", str(waves), *columns, "--url", shared_service.url, "--report", str(page), "--json")
     assert started.wait() == 0
-    report = json.loads(started.output)
+    report = json.loads(started.stdout)
     [data] = re.findall(r'<script type="application/json" id="data">(.*)</script>', page.read_text())
     shown = json.loads(data)
     assert {name: shown[name] for name in report} == report
@@ -186,7 +186,7 @@ def test_replay_through_a_running_service(command: Start, shared_service: Runnin
 
     listed = command("streams", "--url", shared_service.url, "--json")
     assert listed.wait() == 0
-    assert {"name": "two-waves", "version": 1200} in json.loads(listed.output)["streams"]
+    assert {"name": "two-waves", "version": 1200} in json.loads(listed.stdout)["streams"]
 
 
 def test_replay_through_a_private_service(
@@ -198,7 +198,7 @@ def test_replay_through_a_private_service(
     monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1")
     started = command("replay", str(waves), "--target", "sine", "--input", "cosine", "--units", "8")
     assert started.wait() == 0
-    assert all(word in started.output for word in ("two-waves", "sine", "1,200", "events/s", "persistence", "ratio"))
+    assert all(word in started.stdout for word in ("two-waves", "sine", "1,200", "events/s", "persistence", "ratio"))
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
@@ -206,19 +206,22 @@ def test_replay_refuses_a_bad_file_before_it_starts_anything(command: Start, tmp
     (tmp_path / "bad.csv").write_text("value\nnine\n")
     started = command("replay", str(tmp_path / "bad.csv"), "--target", "value")
     assert started.wait() == 1
-    assert started.output == f"nobacktrack: {tmp_path}/bad.csv, line 2: 'nine' in column value is not a number\n"
+    assert (started.stdout, started.stderr) == (
+        "",
+        f"nobacktrack: {tmp_path}/bad.csv, line 2: 'nine' in column value is not a number\n",
+    )
 
 
 def test_replay_says_at_once_where_a_report_cannot_be_written(command: Start, waves: Path, tmp_path: Path) -> None:
     started = command("replay", str(waves), "--target", "sine", "--report", str(tmp_path / "nowhere" / "report.html"))
     assert started.wait() == 1
-    assert started.output == f"nobacktrack: there is no directory {tmp_path}/nowhere\n"
+    assert (started.stdout, started.stderr) == ("", f"nobacktrack: there is no directory {tmp_path}/nowhere\n")
 
 
 def test_a_service_that_is_not_there_is_one_line(command: Start) -> None:
     started = command("streams", "--url", "http://127.0.0.1:1")
     assert started.wait() == 1
-    assert "no answer from http://127.0.0.1:1" in one_line(started.output)
+    assert "no answer from http://127.0.0.1:1" in one_line(started)
 
 
 def test_events_over_the_websocket_are_answered_in_order(shared_service: RunningService) -> None:
@@ -247,7 +250,7 @@ def test_a_log_is_replayed_and_a_stream_carried_elsewhere(command: Start, tmp_pa
         def said(*arguments: str) -> Any:
             started = command(*arguments, "--json")
             assert started.wait() == 0, started.output
-            return json.loads(started.output)
+            return json.loads(started.stdout)
 
         replayed = said("replay-log", "s", "--data-dir", str(here))
         assert (replayed["begins"], replayed["version"], replayed["digest"]) == (0, 30, digest)
@@ -256,7 +259,7 @@ def test_a_log_is_replayed_and_a_stream_carried_elsewhere(command: Start, tmp_pa
         client.predict("s", id="late")
         ahead = command("forecast", "s", "--url", running.url)
         assert ahead.wait() == 0
-        assert "after version 30 and 1 that wait for labels" in " ".join(ahead.output.split())
+        assert "after version 30 and 1 that wait for labels" in " ".join(ahead.stdout.split())
         written = said("export", "s", str(file), "--data-dir", str(here))
         assert (written["version"], written["waiting"]) == (30, 1)
         assert said("import", str(file), "--as", "t", "--data-dir", str(here))["stream"] == "t"
@@ -273,4 +276,4 @@ def test_a_log_is_replayed_and_a_stream_carried_elsewhere(command: Start, tmp_pa
     ):
         started = command(*wrong, "--data-dir", str(there))
         assert started.wait() == 1
-        assert message in one_line(started.output)
+        assert message in one_line(started)

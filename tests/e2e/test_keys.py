@@ -27,14 +27,24 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def said(started: Command, status: int = 0) -> str:
-    assert started.wait() == status, started.output
-    return started.output
+def printed(started: Command) -> str:
+    """Standard output of a command that succeeds."""
+    assert started.wait() == 0, started.output
+    return started.stdout
+
+
+def complaint(started: Command) -> str:
+    """Standard error of a command that fails; it has no output."""
+    assert started.wait() == 1, started.output
+    assert started.stdout == ""
+    return started.stderr
 
 
 def make(command: Start, *options: str) -> str:
-    """A new key."""
-    key, explanation = said(command("keys", "create", *options)).splitlines()
+    """A new key, alone on standard output."""
+    started = command("keys", "create", *options)
+    [key] = printed(started).splitlines()
+    [explanation] = started.stderr.splitlines()
     assert "is not shown again" in explanation
     assert key not in explanation
     return key
@@ -44,7 +54,7 @@ def test_without_keys_the_service_keeps_to_loopback(
     command: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arguments = ("serve", "--port", "0", "--host", "0.0.0.0", "--data-dir", str(tmp_path / "data"))
-    refused = said(command(*arguments), 1)
+    refused = complaint(command(*arguments))
     assert refused.splitlines()[-1].startswith("nobacktrack: without keys everybody who reaches 0.0.0.0 might")
     assert not (tmp_path / "data").exists(), "nothing has been started"
     monkeypatch.setenv("NBT_ALLOW_ANONYMOUS", "true")
@@ -61,7 +71,7 @@ def test_a_keys_file_that_cannot_be_read_is_one_line(
     if content is not None:
         file.write_text(content)
     for arguments in (("serve", "--port", "0"), ("keys", "list")):
-        output = said(command(*arguments), 1)
+        output = complaint(command(*arguments))
         assert message in output.splitlines()[-1]
         assert output.count("nobacktrack: ") == 1
         assert "Traceback" not in output
@@ -69,22 +79,32 @@ def test_a_keys_file_that_cannot_be_read_is_one_line(
 
 def test_commands_without_a_file_say_so(command: Start) -> None:
     for arguments in (("list",), ("revoke", "a"), ("create", "--scope", "*", "--role", "read")):
-        assert said(command("keys", *arguments), 1) == (
+        assert complaint(command("keys", *arguments)) == (
             "nobacktrack: which file? Name it with --file, or in NBT_KEYS_FILE\n"
         )
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
+def test_a_new_key_is_all_of_standard_output(
+    command: Start, file: Path, monkeypatch: pytest.MonkeyPatch, unbuffered: str
+) -> None:
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
+    key = make(command, "--scope", "*", "--role", "read")
+    assert key.startswith("nbt_")
+
+
 def test_keys_are_listed_without_what_they_are(command: Start, file: Path) -> None:
     key = make(command, "--scope", "plant-*", "--role", "write", "--name", "line 3")
-    plain = said(command("keys", "list", "--file", str(file)))
+    plain = printed(command("keys", "list", "--file", str(file)))
     assert "line 3" in plain
-    [listed] = json.loads(said(command("keys", "list", "--json")))["keys"]
+    [listed] = json.loads(printed(command("keys", "list", "--json")))["keys"]
     assert listed.keys() == {"id", "name", "role", "scope", "created"}
     assert (listed["scope"], listed["role"]) == ("plant-*", "write")
     assert key not in plain
     assert key not in file.read_text()
-    assert "is revoked" in said(command("keys", "revoke", "line 3"))
-    assert json.loads(said(command("keys", "list", "--json"))) == {"keys": []}
+    revoked = command("keys", "revoke", "line 3")
+    assert (printed(revoked), "is revoked" in revoked.stderr) == ("", True)
+    assert json.loads(printed(command("keys", "list", "--json"))) == {"keys": []}
 
 
 def test_a_day_with_keys(command: Start, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,11 +137,11 @@ def test_a_day_with_keys(command: Start, file: Path, tmp_path: Path, monkeypatch
         assert 'type="forbidden"} 3.0' in owner.metrics()
 
         monkeypatch.setenv("NBT_KEY", old)
-        listed = said(command("streams", "--url", url, "--json"))
+        listed = printed(command("streams", "--url", url, "--json"))
         assert [stream["name"] for stream in json.loads(listed)["streams"]] == ["plant-1"]
 
         new = make(command, "--scope", "plant-*", "--role", "write", "--name", "plant-2")
-        found = asyncio.run(websockets(url, old, new, lambda: said(command("keys", "revoke", "plant"))))
+        found = asyncio.run(websockets(url, old, new, lambda: printed(command("keys", "revoke", "plant"))))
         assert found == {"header": 2, "subprotocol": ("nobacktrack", 3), "revoked": (401, 1008), "other": [403, 401]}
         with Client(url, key=new) as successor:
             assert successor.observe("plant-1", {"y": 4.0}).version == 4
@@ -178,8 +198,8 @@ def test_a_private_service_of_a_command_knows_no_keys(
     make(command, "--scope", "*", "--role", "admin")
     monkeypatch.setenv("NBT_HOST", "0.0.0.0")
     (tmp_path / "few.csv").write_text("y\n1\n2\n3\n")
-    output = said(command("replay", str(tmp_path / "few.csv"), "--target", "y", "--units", "2", "--json"))
-    assert json.loads(output.splitlines()[-1])["version"] == 3
+    output = printed(command("replay", str(tmp_path / "few.csv"), "--target", "y", "--units", "2", "--json"))
+    assert json.loads(output)["version"] == 3
 
 
 def test_a_limit_on_the_rate_slows_and_refuses(command: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

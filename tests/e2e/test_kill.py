@@ -144,7 +144,7 @@ def test_a_store_that_dies_again_and_again_ends_the_service_with_one_line(
     [store] = psutil.Process(started.pid).children()
     store.kill()
     assert started.wait() == 1
-    assert started.output.splitlines()[-1] == (
+    assert started.stderr.splitlines()[-1] == (
         "nobacktrack: the store's server died 6 times in a row: it will not start"
     )
     assert "Traceback" not in started.output

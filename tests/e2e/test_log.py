@@ -93,8 +93,9 @@ def test_nothing_that_was_sent_is_in_the_log_and_every_line_is_one(
 
     assert SECRET not in started.output
     assert token[-43:] not in started.output
-    lines = [line for line in started.output.splitlines() if not line.startswith("ready at ")]
-    records: list[dict[str, Any]] = [json.loads(line) for line in lines]
+    [ready] = started.stdout.splitlines()
+    assert ready.startswith("ready at ")
+    records: list[dict[str, Any]] = [json.loads(line) for line in started.stderr.splitlines()]
     assert [record for record in records if record["level"] not in ("info", "warning")] == []
     [mine] = [record for record in records if record.get("request_id") == "mine"]
     assert {name: value for name, value in mine.items() if name not in ("time", "seconds")} == {

@@ -153,7 +153,7 @@ def test_without_the_packages_there_is_a_warning_and_a_service(
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", f"{receiver.url}/v1/traces")
     started = command("serve", "--port", "0", "--data-dir", str(tmp_path / "data"))
     started.wait_for("ready at ")
-    warnings = [json.loads(line) for line in started.output.splitlines() if '"warning"' in line]
+    warnings = [json.loads(line) for line in started.stderr.splitlines() if '"warning"' in line]
     assert ["pip install 'nobacktrack[otel]'" in warning["message"] for warning in warnings] == [True]
     assert started.send(signal.SIGTERM) == 0
     assert receiver.bodies == []

@@ -132,9 +132,10 @@ async def test_lines_about_a_batch_name_the_stream_its_version_and_the_requests(
     logger.addHandler(handler)
     await client.put("/v1/streams/s", json={"targets": ["y"], "units": 2})
     await client.post("/v1/streams/s/events", json={"y": {"y": 1}})
-    enough = asyncio.Event()
+    begun, enough = asyncio.Event(), asyncio.Event()
 
     async def failing(_: object, __: object, events: segments.Events) -> None:
+        begun.set()
         await enough.wait()
         raise ValueError(f"{events.Y}")
 
@@ -145,11 +146,11 @@ async def test_lines_about_a_batch_name_the_stream_its_version_and_the_requests(
     try:
         monkeypatch.setattr("nobacktrack.service.streams.learning.observed", failing)
         answers = [send("first")]
-        while app.state.metrics.registry.get_sample_value("nobacktrack_queued_events") < 1:  # noqa: ASYNC110
-            await asyncio.sleep(0)
-        answers += [send("second"), send("third")]
-        while app.state.metrics.registry.get_sample_value("nobacktrack_queued_events") < 3:  # noqa: ASYNC110
-            await asyncio.sleep(0)
+        await begun.wait()  # so that the first event is a batch of its own
+        for queued, name in enumerate(("second", "third"), start=2):
+            answers.append(send(name))
+            while app.state.metrics.registry.get_sample_value("nobacktrack_queued_events") < queued:  # noqa: ASYNC110
+                await asyncio.sleep(0)
         enough.set()
         assert [(await answer).status_code for answer in answers] == [500] * 3
     finally:

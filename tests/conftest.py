@@ -9,6 +9,7 @@ import pytest
 
 from nobacktrack import model
 from nobacktrack.model.config import DType
+from tests.support.needs import wanting
 
 STEERING = ("NBT_", "OTEL_", "REDIS_URL", "COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "TTY_")
 """Beginnings of the environment variables that change the service or the width and colour of its output."""
@@ -23,6 +24,19 @@ def pytest_configure() -> None:
     precisions = dict(enumerate(get_args(DType)))
     if worker.startswith("gw") and int(worker[2:]) in precisions:
         model.warm_up((precisions[int(worker[2:])],))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One line that says how many tests were skipped for want of which program, package or data."""
+    skipped = [report.longrepr for report in terminalreporter.stats.get("skipped", [])]
+    counts, others = wanting([longrepr[2] for longrepr in skipped])
+    if counts:
+        missing = ", ".join(f"{name} ({count})" for name, count in counts.items())
+        terminalreporter.write_line(
+            f"Skipped for want of {missing}; `make test-tools` installs the programs", yellow=True
+        )
+    for reason in others:
+        terminalreporter.write_line(f"Skipped: {reason}", yellow=True)
 
 
 @pytest.fixture(scope="session", autouse=True)

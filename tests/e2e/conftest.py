@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.processes import Command, RunningService
+from tests.support.processes import Command, RunningService
 
 
 @pytest.fixture

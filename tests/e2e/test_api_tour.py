@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.processes import RunningService
+from tests.support.processes import RunningService
 
 ROOT = Path(__file__).parents[2]
 TOUR = (ROOT / "docs" / "API.md").read_text()

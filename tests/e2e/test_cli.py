@@ -18,7 +18,7 @@ import pytest
 
 from nobacktrack.service.client.sync import Client, connect
 from nobacktrack.service.schemas import Event, Outcome
-from tests.e2e.processes import Command, RunningService, wait_until
+from tests.support.processes import Command, RunningService, wait_until
 
 Start = Callable[..., Command]
 

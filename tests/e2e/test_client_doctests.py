@@ -3,24 +3,15 @@
 import doctest
 from collections.abc import Iterator
 
-import httpx
 import pytest
 
 from nobacktrack.service.client import aio
 from nobacktrack.service.client import sync as client
 from nobacktrack.service.client.sync import Client
-from tests.e2e.processes import RunningService
-
-NEEDS = {"predict": "/v1/streams/{stream}/events/{event}/label", "watch": "/v1/streams/{stream}/live"}
-"""Examples of what a service may lack, and the route that it needs."""
+from tests.support.processes import RunningService
 
 FINDER = doctest.DocTestFinder(exclude_empty=True)
 EXAMPLES = [example for module in (client, aio) for example in FINDER.find(module, module.__name__) if example.examples]
-
-
-@pytest.fixture(scope="module")
-def routes(shared_service: RunningService) -> frozenset[str]:
-    return frozenset(httpx.get(f"{shared_service.url}/openapi.json", trust_env=False).json()["paths"])
 
 
 @pytest.fixture
@@ -30,12 +21,7 @@ def remote(shared_service: RunningService) -> Iterator[Client]:
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
-def test_example(
-    example: doctest.DocTest, shared_service: RunningService, remote: Client, routes: frozenset[str]
-) -> None:
-    needed = NEEDS.get(example.name.rpartition(".")[2])
-    if needed is not None and needed not in routes:
-        pytest.skip(f"this service has no {needed}")
+def test_example(example: doctest.DocTest, shared_service: RunningService, remote: Client) -> None:
     example.globs |= {"URL": shared_service.url, "client": remote}
     runner = doctest.DocTestRunner(verbose=False, optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
     report: list[str] = []

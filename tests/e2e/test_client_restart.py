@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from nobacktrack import model
 from nobacktrack.service.client.sync import AsyncClient, Client
 from nobacktrack.service.schemas import Event, Outcome
-from tests.e2e.processes import RunningService
+from tests.support.processes import RunningService
 
 COUNT = 3000
 KILLED_AT = (700, 1900)

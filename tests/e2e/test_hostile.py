@@ -15,7 +15,7 @@ import pytest
 from nobacktrack.service.client.sync import Client
 from tests.e2e.hostile.table import ATTACKS
 from tests.e2e.hostile.wire import BODY_SECONDS, EVENT, Attack, Target, ask, head, raw
-from tests.e2e.processes import RunningService
+from tests.support.processes import RunningService
 
 GROWTH = 64 * 1024 * 1024
 """Bytes by which the process may be larger after an attack than after a first, harmless round."""

@@ -15,7 +15,7 @@ from websockets.typing import Subprotocol
 
 from nobacktrack.service.client.sync import ApiError, Client, connect
 from nobacktrack.service.schemas import Event, Outcome
-from tests.e2e.processes import Command, wait_until
+from tests.support.processes import Command, wait_until
 
 Start = Callable[..., Command]
 

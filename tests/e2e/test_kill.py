@@ -12,7 +12,7 @@ import pytest
 from nobacktrack import model
 from nobacktrack.service.client.sync import ApiError, Client, Unreachable
 from nobacktrack.service.store.embedded import _find
-from tests.e2e.processes import Command, RunningService, wait_until
+from tests.support.processes import Command, RunningService, wait_until
 
 ROUNDS = 2
 UNITS = 8

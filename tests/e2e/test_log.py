@@ -16,7 +16,7 @@ from websockets.exceptions import WebSocketException
 from websockets.typing import Subprotocol
 
 from nobacktrack.service.security import keys
-from tests.e2e.processes import Command
+from tests.support.processes import Command
 
 Start = Callable[..., Command]
 

@@ -20,9 +20,12 @@ from websockets.typing import Origin
 from nobacktrack.service.client.sync import ApiError, Client
 from nobacktrack.service.errors import NotFound
 from nobacktrack.service.schemas import Outcome, Problem
-from tests.e2e.deployed import Nginx, Store, program
-from tests.e2e.processes import DEADLINE_SECONDS, wait_until
-from tests.servers import HOST, Replicas, free_port
+from tests.support.deployed import Nginx, Store
+from tests.support.needs import needs
+from tests.support.processes import DEADLINE_SECONDS, wait_until
+from tests.support.servers import HOST, Replicas, free_port
+
+pytestmark = needs("nginx")
 
 BURST = 100_000
 """Events that each client address has to spend; one more comes back a second."""
@@ -53,7 +56,6 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    program()
     directory = tmp_path_factory.mktemp("site")
     with (
         Store(directory / "store") as store,

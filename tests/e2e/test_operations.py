@@ -19,8 +19,9 @@ from websockets.asyncio.client import connect
 from nobacktrack.service.client.sync import Client
 from nobacktrack.service.offline import replay_log
 from nobacktrack.service.store.redis.store import RedisStore
-from tests.e2e.processes import RunningService, wait_until
-from tests.servers import HOST, Server, free_port
+from tests.support.needs import path_of
+from tests.support.processes import RunningService, wait_until
+from tests.support.servers import HOST, Server, free_port
 
 OPERATIONS = (Path(__file__).parents[2] / "docs" / "OPERATIONS.md").read_text(encoding="utf-8")
 
@@ -28,9 +29,7 @@ OPERATIONS = (Path(__file__).parents[2] / "docs" / "OPERATIONS.md").read_text(en
 @pytest.fixture
 def proxy(shared_service: RunningService, tmp_path: Path) -> Iterator[tuple[str, ssl.SSLContext]]:
     """The nginx of the handbook in front of a service: its address without the scheme, and whom to trust."""
-    nginx, openssl = shutil.which("nginx"), shutil.which("openssl")
-    if nginx is None or openssl is None:
-        pytest.skip("nginx or openssl is not installed")
+    nginx, openssl = path_of("nginx"), path_of("openssl")
     found = re.search(r"^```nginx\n(.*?)^```$", OPERATIONS, re.MULTILINE | re.DOTALL)
     assert found is not None
     port, certificate = free_port(), tmp_path / "learn.pem"

@@ -17,19 +17,21 @@ from playwright.sync_api import Browser, Page, ViewportSize, expect
 from nobacktrack.service.client.sync import Client
 from nobacktrack.service.schemas import Event, Outcome
 from nobacktrack.service.security import keys
-from tests.e2e.browser import LAST_ACTUAL, NEEDS_CHROMIUM, POINTS, WIDER, chromium, visit
-from tests.e2e.processes import Command, RunningService
+from tests.support.browser import LAST_ACTUAL, POINTS, WIDER, chromium, visit
+from tests.support.needs import needs
+from tests.support.processes import Command, RunningService
 
-pytestmark = NEEDS_CHROMIUM
+pytestmark = needs("chromium")
 
 LONG = os.environ.get("NBT_TEST_PAGE") == "long"
 SECONDS = 600 if LONG else 2
-"""How long a page is fed without pause;"""
+"""How long a page is fed without pause."""
 PER_SECOND = 100
-"""and how many events a second."""
+"""Events that a page is fed in a second."""
 CAPACITY = 2000
-"""Events that a page keeps (static/series.js)."""
-SAFE_METHODS = 12 if LONG else 3
+"""Events that a page keeps (service/web/static/series.js)."""
+LOOKS = 12 if LONG else 3
+"""How often the memory of a page is measured; the least counts."""
 ATTACHED = """() => {
   const walker = document.createTreeWalker(document, NodeFilter.SHOW_ALL);
   let count = 1;
@@ -292,7 +294,7 @@ def held(page: Page) -> dict[str, float]:
     devtools.send("HeapProfiler.enable")
     devtools.send("Performance.enable")
     looks: list[dict[str, float]] = []
-    for _ in range(SAFE_METHODS):
+    for _ in range(LOOKS):
         devtools.send("HeapProfiler.collectGarbage")
         metrics = {one["name"]: one["value"] for one in devtools.send("Performance.getMetrics")["metrics"]}
         looks.append({"JSHeapUsedSize": metrics["JSHeapUsedSize"], "Nodes": metrics["Nodes"] - page.evaluate(ATTACHED)})

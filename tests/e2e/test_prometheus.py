@@ -7,7 +7,6 @@ import asyncio
 import itertools
 import math
 import re
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -18,15 +17,13 @@ import pytest
 
 from nobacktrack.service.client.sync import Client, connect
 from nobacktrack.service.schemas import Event
-from tests.e2e.processes import wait_until
-from tests.prometheus import Answer, Prometheus
-from tests.servers import Replicas, Server
+from tests.support.needs import needs, path_of
+from tests.support.processes import wait_until
+from tests.support.prometheus import Answer, Prometheus
+from tests.support.servers import Replicas, Server
 from tests.unit.deploy.dashboards import ALERTS, DASHBOARDS, PROMETHEUS, RECORDED, RULES, Node, graphs, variables
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("prometheus") is None,
-    reason="Prometheus is missing, so no query was tried: apt-get install --no-install-recommends prometheus",
-)
+pytestmark = needs("prometheus", "promtool")
 
 DEADLINE_SECONDS = 20.0
 """How long a query may go without an answer."""
@@ -160,5 +157,5 @@ def test_the_rules_are_evaluated_and_nothing_is_the_matter(site: Site) -> None:
 
 def test_promtool_accepts_the_metrics(site: Site) -> None:
     page = httpx.get(f"{site.url}/metrics").content
-    done = subprocess.run(["promtool", "check", "metrics"], input=page, capture_output=True, check=False)
+    done = subprocess.run([path_of("promtool"), "check", "metrics"], input=page, capture_output=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from nobacktrack.service.client.sync import Client
-from tests.e2e.processes import RunningService
+from tests.support.processes import RunningService
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()

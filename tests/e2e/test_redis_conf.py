@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from nobacktrack.service.store.redis.store import RedisStore
-from tests.e2e.deployed import REDIS, Store
-from tests.servers import HOST
+from tests.support.deployed import REDIS, Store
+from tests.support.servers import HOST
 
 UNITS = {"kb": 2**10, "mb": 2**20, "gb": 2**30}
 

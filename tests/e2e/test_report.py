@@ -6,10 +6,11 @@ import pytest
 from playwright.sync_api import expect
 
 from nobacktrack.service.cli.replay import report
-from tests.e2e.browser import NEEDS_CHROMIUM, POINTS, WIDER, chromium, visit
-from tests.recordings import recorded
+from tests.support.browser import POINTS, WIDER, chromium, visit
+from tests.support.needs import needs
+from tests.support.recordings import recorded
 
-pytestmark = NEEDS_CHROMIUM
+pytestmark = needs("chromium")
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ import pytest
 
 from nobacktrack.service.client.sync import Client, connect
 from nobacktrack.service.schemas import Event, Outcome
-from tests.e2e.processes import Command
+from tests.support.processes import Command
 
 Start = Callable[..., Command]
 

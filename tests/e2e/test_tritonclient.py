@@ -8,12 +8,11 @@ import pytest
 
 from nobacktrack import model
 from nobacktrack.service.client.sync import Client
-from tests.e2e.processes import RunningService
+from tests.support.needs import NEEDS
+from tests.support.processes import RunningService
 
-# It brings some twenty packages, gevent among them: too many to be installed for the sake of one test.
-triton = pytest.importorskip(
-    "tritonclient.http", reason="tritonclient is not installed: pip install 'tritonclient[http]' runs this test"
-)
+# The package brings some twenty others, gevent among them: too many to be installed for the sake of one test.
+triton = pytest.importorskip("tritonclient.http", reason=f"{NEEDS}the package tritonclient[http]")
 
 
 @pytest.fixture

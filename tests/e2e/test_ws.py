@@ -12,7 +12,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from nobacktrack.service.client.sync import Client
-from tests.e2e.processes import RunningService
+from tests.support.processes import RunningService
 
 
 def talk(

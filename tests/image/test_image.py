@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from nobacktrack.service.client.sync import ApiError, Client
-from tests.e2e.processes import wait_until
 from tests.image.engine import IMAGE, ROOT, Engine, limits, missing, say
-from tests.servers import answers, free_port
+from tests.support.processes import wait_until
+from tests.support.servers import answers, free_port
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
 SERVICE, REDIS, KEYS = (COMPOSE["services"][name] for name in ("service", "redis", "keys"))

@@ -12,7 +12,7 @@ from nobacktrack.service.store.base import Retention, Store
 from nobacktrack.service.store.embedded import EmbeddedServer
 from nobacktrack.service.store.memory import MemoryStore
 from nobacktrack.service.store.redis.store import RedisStore
-from tests.failover import Cluster, Watched
+from tests.support.failover import Cluster, Watched
 
 
 @pytest.fixture(scope="session")

@@ -9,16 +9,14 @@ arXiv:2012.07436, and the Numenta Anomaly Benchmark of A. Lavin, S. Ahmad, arXiv
 import csv
 import datetime as dt
 import math
-import os
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from nobacktrack.model.types import Float64, Int64
+from tests.support.needs import DATA
 
-DATA = Path(os.environ.get("NBT_DATA", Path(__file__).parents[4] / "shared" / "data"))
-"""Where the real series are; they are not part of the project."""
 Point = tuple[float, float, float]
 
 

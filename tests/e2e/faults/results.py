@@ -1,11 +1,11 @@
-"""What the tests of faults measured. `python -m tests.e2e.faults.results` writes FAULTS.md (tests/e2e/report.py)."""
+"""What the tests of faults measured. `python -m tests.e2e.faults.results` writes FAULTS.md."""
 
 import platform
 import sys
 from pathlib import Path
 
 from tests.e2e.faults.scale import LONG
-from tests.e2e.report import Report
+from tests.support.report import Report
 
 FOLDER = Path(__file__).parent
 REPORT = Report(

@@ -15,8 +15,8 @@ from nobacktrack.service.store.redis.store import RedisStore
 from nobacktrack.service.streams.queue import Answer
 from nobacktrack.service.streams.service import Streams
 from nobacktrack.service.streams.store_deadline import StoreDeadline
-from tests.load import CONFIG, encoded
-from tests.servers import Server
+from tests.support.load import CONFIG, encoded
+from tests.support.servers import Server
 
 
 @pytest.mark.parametrize("then", ["answered", "standing"])

@@ -9,9 +9,9 @@ import pytest
 from nobacktrack.service.client.sync import ApiError, Client
 from tests.e2e.faults.results import record
 from tests.e2e.faults.scale import FAILOVER_REPLICAS, FAILOVERS, REPEATS
-from tests.failover import Watched
-from tests.load import CONFIG, Load, Verdict, metric, replayed, stored, value, verdict
-from tests.servers import HOST, Replicas
+from tests.support.failover import Watched
+from tests.support.load import CONFIG, Load, Verdict, metric, replayed, stored, value, verdict
+from tests.support.servers import HOST, Replicas
 
 STREAMS = [f"s{i}" for i in range(4)]
 BETWEEN = 40

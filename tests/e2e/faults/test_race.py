@@ -4,8 +4,8 @@ from pathlib import Path
 
 from tests.e2e.faults.results import record
 from tests.e2e.faults.scale import RACE_EVENTS, REPEATS
-from tests.load import Load, Verdict, metric, verdict
-from tests.servers import Replicas, Server
+from tests.support.load import Load, Verdict, metric, verdict
+from tests.support.servers import Replicas, Server
 
 
 def test_two_replicas_race_on_one_stream(tmp_path: Path) -> None:

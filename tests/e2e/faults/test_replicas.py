@@ -5,8 +5,8 @@ from pathlib import Path
 
 from tests.e2e.faults.results import record
 from tests.e2e.faults.scale import LANES, REPEATS, REPLICA_KILLS
-from tests.load import Load, Verdict, verdict
-from tests.servers import Replicas, Server
+from tests.support.load import Load, Verdict, verdict
+from tests.support.servers import Replicas, Server
 
 REPLICAS = 3
 STREAMS = [f"s{i}" for i in range(10)]

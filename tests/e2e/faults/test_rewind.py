@@ -11,8 +11,8 @@ from nobacktrack.service.schemas import Event
 from nobacktrack.service.settings import Settings
 from nobacktrack.service.store.redis.store import RedisStore
 from nobacktrack.service.streams.service import Streams
-from tests.load import CONFIG, encoded, replayed
-from tests.servers import Server
+from tests.support.load import CONFIG, encoded, replayed
+from tests.support.servers import Server
 
 
 class Replica:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from tests.e2e.faults.results import record
 from tests.e2e.faults.scale import FAILOVER_REPLICAS, REPEATS, SLOT_MOVES
-from tests.failover import Cluster, ask
-from tests.load import Load, Verdict, metric, verdict
-from tests.servers import Replicas
+from tests.support.failover import Cluster, ask
+from tests.support.load import Load, Verdict, metric, verdict
+from tests.support.servers import Replicas
 
 STREAMS = ["b", "c", "d"]
 BETWEEN = 20

@@ -8,8 +8,8 @@ import numpy as np
 
 from tests.e2e.faults.results import record
 from tests.e2e.faults.scale import LONG, SOAK_SECONDS
-from tests.load import Load, Verdict, verdict
-from tests.servers import Replicas, Server
+from tests.support.load import Load, Verdict, verdict
+from tests.support.servers import Replicas, Server
 
 STREAMS = [f"s{i}" for i in range(5)]
 KEPT = 100

@@ -11,11 +11,11 @@ import pytest
 from nobacktrack.service.client.sync import ApiError, Client
 from tests.e2e.faults.results import record
 from tests.e2e.faults.scale import CUTS, FAULT_SECONDS
-from tests.e2e.processes import wait_until
-from tests.load import CONFIG, Load, Verdict, measured, metric, value, verdict
-from tests.probe import Probe
-from tests.proxy import Cut, Proxy
-from tests.servers import Replicas, Server
+from tests.support.load import CONFIG, Load, Verdict, measured, metric, value, verdict
+from tests.support.probe import Probe
+from tests.support.processes import wait_until
+from tests.support.proxy import Cut, Proxy
+from tests.support.servers import Replicas, Server
 
 REFUSED_SECONDS = 2.0
 """How long a request may take to fail."""

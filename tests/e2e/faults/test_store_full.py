@@ -9,9 +9,9 @@ from nobacktrack.service.client.sync import ApiError, Client
 from nobacktrack.service.schemas import StreamStatus
 from tests.e2e.faults.results import record
 from tests.e2e.faults.scale import FILLINGS, REPEATS
-from tests.e2e.processes import wait_until
-from tests.load import CONFIG, Load, Verdict, stored, verdict
-from tests.servers import Replicas, Server
+from tests.support.load import CONFIG, Load, Verdict, stored, verdict
+from tests.support.processes import wait_until
+from tests.support.servers import Replicas, Server
 
 STREAMS = [f"s{i}" for i in range(4)]
 ROOM = 60_000

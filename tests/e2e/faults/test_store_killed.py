@@ -6,8 +6,8 @@ from pathlib import Path
 
 from tests.e2e.faults.results import record
 from tests.e2e.faults.scale import REPEATS, STORE_KILLS
-from tests.load import Acknowledged, Load, Verdict, metric, replayed, stored, verdict
-from tests.servers import Replicas, Server
+from tests.support.load import Acknowledged, Load, Verdict, metric, replayed, stored, verdict
+from tests.support.servers import Replicas, Server
 
 STREAMS = [f"s{i}" for i in range(4)]
 BETWEEN = 40

@@ -1,10 +1,10 @@
-"""What attacks did to others: `python -m tests.e2e.hostile.results` writes HOSTILE.md (`tests/e2e/report.py`)."""
+"""What attacks did to others: `python -m tests.e2e.hostile.results` writes HOSTILE.md (`tests/support/report.py`)."""
 
 import platform
 import sys
 from pathlib import Path
 
-from tests.e2e.report import Report
+from tests.support.report import Report
 
 FOLDER = Path(__file__).parent
 REPORT = Report(

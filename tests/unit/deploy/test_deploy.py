@@ -1,7 +1,6 @@
 """The files of deployment against the code and against each other: what would otherwise be noticed in a container."""
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import yaml
 from nobacktrack.service.server.run import DRAIN_SECONDS, SHUTDOWN_SECONDS
 from nobacktrack.service.settings import Settings
 from nobacktrack.service.streams.service import CLOSE_SECONDS
+from tests.support.needs import path_of
 
 ROOT = Path(__file__).parents[3]
 PROMETHEUS = ROOT / "deploy" / "prometheus" / "prometheus.yml"
@@ -311,10 +311,8 @@ def test_nginx_listens_where_it_is_asked() -> None:
 
 
 def test_promtool_accepts_the_configuration() -> None:
-    promtool = shutil.which("promtool")
-    if promtool is None:
-        pytest.skip("promtool is not installed. Debian, Ubuntu: apt-get install prometheus")
-    answer = subprocess.run([promtool, "check", "config", PROMETHEUS], capture_output=True, text=True, check=False)
+    command = [path_of("promtool"), "check", "config", str(PROMETHEUS)]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
     assert answer.returncode == 0, answer.stdout + answer.stderr
 
 

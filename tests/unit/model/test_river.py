@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 
 from nobacktrack import model
+from tests.support.needs import NEEDS
 
-pytest.importorskip("river", reason="RIVER IS NOT INSTALLED: the estimator in model/river.py is not tested")
+pytest.importorskip("river", reason=f"{NEEDS}the package river")
 
 # River imports what scikit-learn has for other kinds of estimators; for a forecaster it uses nothing of it.
 with pytest.MonkeyPatch.context() as patch:

@@ -1,7 +1,6 @@
 """On the real series of the benchmark: it predicts better than persistence, and the intervals cover what they say."""
 
 import csv
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,10 +8,10 @@ import numpy as np
 import pytest
 
 from nobacktrack import model
+from tests.support.needs import DATA, needs_data
 
-DATA = Path(os.environ.get("NBT_DATA", Path(__file__).parents[4] / "shared" / "data")) / "nab"
-FILES = sorted(DATA.glob("*/*.csv"))
-MISSING = pytest.mark.skipif(not FILES, reason=f"no series in {DATA}; NBT_DATA may name the folder that holds nab/")
+FILES = sorted((DATA / "nab").glob("*/*.csv"))
+pytestmark = needs_data("nab")
 
 
 def series(path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -22,7 +21,6 @@ def series(path: Path) -> tuple[np.ndarray, np.ndarray]:
     return np.array([[float(row["value"])] for row in rows]), np.array(times)
 
 
-@MISSING
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_nine_in_ten_values_are_inside_the_interval(path: Path) -> None:
     Y, times = series(path)
@@ -31,7 +29,6 @@ def test_nine_in_ten_values_are_inside_the_interval(path: Path) -> None:
     assert 0.88 <= inside[500:].mean() <= 0.92
 
 
-@MISSING
 def test_taxi_rides_are_predicted_well_with_the_defaults() -> None:
     [path] = [path for path in FILES if path.stem == "nyc_taxi"]
     Y, times = series(path)
@@ -41,7 +38,6 @@ def test_taxi_rides_are_predicted_well_with_the_defaults() -> None:
         assert error < bound
 
 
-@MISSING
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_forecasts_that_run_ahead_do_not_run_away(path: Path) -> None:
     """48 steps from every 101st event of the last two thirds, with one readout alone: hardly worse than persistence."""

@@ -14,7 +14,7 @@ from nobacktrack.service.cli.replay.report import Recording, running_mean, telli
 from nobacktrack.service.cli.scores import Scores
 from nobacktrack.service.schemas import Event, Outcome
 from nobacktrack.service.web import assets
-from tests.recordings import recorded
+from tests.support.recordings import recorded
 
 
 def test_a_mean_runs_over_the_newest_values_that_are_there() -> None:

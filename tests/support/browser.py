@@ -1,17 +1,13 @@
 """A browser, and pages that may not complain."""
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-NEEDS_CHROMIUM = pytest.mark.skipif(
-    CHROMIUM is None, reason="there is no chromium; Debian: apt-get install --yes --no-install-recommends chromium"
-)
+from tests.support.needs import path_of
+
 STEP_MS = 10_000
 """How long anything on a page may take."""
 
@@ -33,7 +29,9 @@ def chromium() -> Iterator[Browser]:
     """The system's, without a window."""
     with sync_playwright() as playwright:
         # The sandbox needs rights that containers seldom have; only this service's pages are opened.
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--js-flags=--expose-gc"])
+        browser = playwright.chromium.launch(
+            executable_path=path_of("chromium"), args=["--no-sandbox", "--js-flags=--expose-gc"]
+        )
         try:
             yield browser
         finally:

@@ -8,8 +8,8 @@ from typing import Any, Self
 from redis import Redis
 from redis.exceptions import RedisError
 
-from tests.e2e.processes import wait_until
-from tests.servers import HOST, Sentinel, Server, answers, free_port
+from tests.support.processes import wait_until
+from tests.support.servers import HOST, Sentinel, Server, answers, free_port
 
 NAME = "mymaster"
 SLOTS = 16384

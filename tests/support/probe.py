@@ -8,7 +8,7 @@ from typing import NamedTuple, Self
 
 import psutil
 
-from tests.load import Gone, Line
+from tests.support.load import Gone, Line
 
 EVERY_SECONDS = 0.03
 

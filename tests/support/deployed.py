@@ -2,31 +2,21 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
-import pytest
-
 from nobacktrack.service.store.embedded import _LAUNCH, _find
-from tests.e2e.processes import wait_until
-from tests.servers import HOST, Server, answers, free_port
+from tests.support.needs import path_of
+from tests.support.processes import wait_until
+from tests.support.servers import HOST, Server, answers, free_port
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 NGINX = DEPLOY / "nginx"
 REDIS = DEPLOY / "redis" / "redis.conf"
 SERVER = re.compile(r"server ([\w-]+):8000 resolve ")
-
-
-def program() -> str:
-    """nginx; the test is skipped where there is none."""
-    found = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
-    if found is None:
-        pytest.skip("nginx is not installed. Debian, Ubuntu: apt-get install nginx")
-    return found
 
 
 def place(directory: Path, port: int, replicas: Sequence[str]) -> Path:
@@ -51,7 +41,7 @@ class Nginx:
         self.port = free_port()
         self.log = directory / "nginx.log"
         """What it printed."""
-        self._command = [program(), "-e", "stderr", "-p", str(directory), "-c"]
+        self._command = [path_of("nginx"), "-e", "stderr", "-p", str(directory), "-c"]
         self._command.append(str(place(directory, self.port, replicas)))
 
     @property

@@ -19,7 +19,7 @@ from redis.retry import Retry
 
 from nobacktrack.service.cli.local_service import LocalService
 from nobacktrack.service.store.embedded import _LAUNCH, _find
-from tests.e2e.processes import wait_until
+from tests.support.processes import wait_until
 
 HOST = "127.0.0.1"
 

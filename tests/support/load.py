@@ -26,7 +26,7 @@ from nobacktrack.service.settings import Settings
 from nobacktrack.service.store.base import LogPosition, Store
 from nobacktrack.service.store.redis.store import RedisStore
 from nobacktrack.service.streams.service import Streams
-from tests.e2e.processes import wait_until
+from tests.support.processes import wait_until
 
 CONFIG: dict[str, Any] = {"targets": ["y"], "units": 4}
 GIVE_UP_SECONDS = 60.0

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -12,8 +11,9 @@ from typing import Any, Self
 import httpx
 
 from nobacktrack.service.store.embedded import _LAUNCH
-from tests.e2e.processes import wait_until
-from tests.servers import HOST, free_port
+from tests.support.needs import path_of
+from tests.support.processes import wait_until
+from tests.support.servers import HOST, free_port
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Prometheus:
         address = f"{HOST}:{free_port()}"
         self._http = httpx.Client(base_url=f"http://{address}/", timeout=10)
         self._command = [
-            shutil.which("prometheus") or "prometheus", "--log.level=warn",
+            path_of("prometheus"), "--log.level=warn",
             f"--config.file={self._config}", f"--storage.tsdb.path={directory / 'data'}",
             f"--web.listen-address={address}",
         ]  # fmt: skip

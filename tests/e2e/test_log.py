@@ -118,10 +118,10 @@ def test_on_a_terminal_lines_are_for_people_and_say_what_the_service_waits_for(
     monkeypatch.setenv("REDIS_URL", f"redis://:{SECRET}@127.0.0.1:1")
     monkeypatch.setenv("NBT_PROT", "9000")
     started = command("serve", "--port", "0", terminal=True)
-    when = r"(?m)^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} "
-    started.wait_for(when + r"INFO service\.serve: settings other than by default: .*redis://\(not shown\)@127")
-    started.wait_for(when + r"WARNING service\.serve: NBT_PROT is no setting of the service")
-    started.wait_for(when + r"WARNING service\.serve: waiting for the store: The store cannot be reached")
+    when, name = r"(?m)^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} ", r"nobacktrack\.service\.server\.run"
+    started.wait_for(rf"{when}INFO {name}: settings other than by default: .*redis://\(not shown\)@127")
+    started.wait_for(rf"{when}WARNING {name}: NBT_PROT is no setting of the service")
+    started.wait_for(rf"{when}WARNING {name}: waiting for the store: The store cannot be reached")
     assert started.send(signal.SIGTERM) == 0
     assert SECRET not in started.output
     assert started.output.count("waiting for the store") == 1

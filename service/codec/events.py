@@ -32,14 +32,14 @@ class EncodedEvent(NamedTuple):
 
     def fingerprint(self) -> bytes:
         """Bytes that tell this event from another with the same id: first those of what it came with, then of y."""
-        return _print((self.time, *self.x)) + self.label()
+        return _digest((self.time, *self.x)) + self.label()
 
     def label(self) -> bytes:
         """The part that is about y."""
-        return _print(self.y)
+        return _digest(self.y)
 
 
-def arrival(config: Config, event: Event | Label) -> EncodedEvent:
+def encode_event(config: Config, event: Event | Label) -> EncodedEvent:
     """The event as the stream's learner reads it, or what a label says of one. Raises BadEvent."""
     if isinstance(event, Label):
         return EncodedEvent(event.label, math.nan, targets(config, event.y), ())
@@ -58,7 +58,7 @@ def targets(config: Config, y: Mapping[str, float | str | None]) -> tuple[float,
     return channels("y", config.targets, y if config.alphabet is None else indices(config.alphabet, y))
 
 
-def _print(numbers: tuple[float, ...]) -> bytes:
+def _digest(numbers: tuple[float, ...]) -> bytes:
     return hashlib.blake2b(struct.pack(f"<{len(numbers)}d", *numbers), digest_size=FINGERPRINT // 2).digest()
 
 

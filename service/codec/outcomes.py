@@ -44,7 +44,7 @@ class OutcomeWriter:
         )
         return [_OUTCOME % row for row in zip(*columns, strict=True)]
 
-    def seen(self, lines: Iterable[bytes], events: segments.Events) -> list[bytes]:
+    def with_event(self, lines: Iterable[bytes], events: segments.Events) -> list[bytes]:
         """The outcomes of events with what these were: as JSON (schemas.Seen)."""
         if self._alphabet is None:
             numbers = iter(_numbers(events.Y))

@@ -38,7 +38,7 @@ class CachedLearner:
     """A learner at the head of its stream, as far as this process knows."""
 
     learner: model.Learner
-    token: LogPosition
+    position: LogPosition
     nbytes: int
     """Of the learner; the same for all learners of a stream."""
 
@@ -94,14 +94,14 @@ class LearnerCache:
             if seen is not None:
                 self._check_rewind(stream, seen, head)
             copy = self._copies.get(stream)
-            if copy is not None and _includes(copy.token, head.token):
+            if copy is not None and _includes(copy.position, head.position):
                 return copy
             if copy is not None:
-                token = copy.token
+                position = copy.position
                 try:
                     copy = await self._follow(stream, copy, head)
                 except _OtherHistory:
-                    self._went_back(stream, token, head)
+                    self._went_back(stream, position, head)
                     copy = None
             if copy is None:
                 with contextlib.suppress(_OtherHistory):
@@ -117,15 +117,15 @@ class LearnerCache:
         Starts a checkpoint when one is due. A copy that is older than what was acknowledged is not kept.
         """
         acknowledged = self._acknowledged.get(stream)
-        if acknowledged is None or acknowledged.epoch != copy.token.epoch:
-            self._checkpointer.reset(stream, copy.token.version, saved=0)
-        elif copy.token.version < acknowledged.version:
+        if acknowledged is None or acknowledged.epoch != copy.position.epoch:
+            self._checkpointer.reset(stream, copy.position.version, saved=0)
+        elif copy.position.version < acknowledged.version:
             return
-        self._acknowledged[stream] = copy.token
+        self._acknowledged[stream] = copy.position
         self._drop(stream)
         self._copies[stream] = copy
         self._bytes += copy.nbytes
-        self._checkpointer.learnt(stream, copy.token, copy.learner, seconds)
+        self._checkpointer.learnt(stream, copy.position, copy.learner, seconds)
         self._evict()
 
     def forget(self, stream: str) -> None:
@@ -161,27 +161,27 @@ class LearnerCache:
                 raise Internal(f"the stream was written by another version of the service: {other}") from other
             if learner.config != config:
                 raise Internal("a checkpoint of the stream is of another configuration than the stream")
-            token = LogPosition(version, head.token.epoch, chain)
+            position = LogPosition(version, head.position.epoch, chain)
             break
         else:
             learner = await asyncio.to_thread(model.Learner, config)
-            token = LogPosition.first(head.token.epoch)
+            position = LogPosition.first(head.position.epoch)
         acknowledged = self._acknowledged.get(stream)
-        if acknowledged is None or acknowledged.epoch != token.epoch:
-            self._acknowledged[stream] = token
-            self._checkpointer.reset(stream, token.version, saved=token.version)
+        if acknowledged is None or acknowledged.epoch != position.epoch:
+            self._acknowledged[stream] = position
+            self._checkpointer.reset(stream, position.version, saved=position.version)
         else:
-            self._checkpointer.loaded(stream, token.version)
-        return CachedLearner(learner, token, learner.nbytes)
+            self._checkpointer.loaded(stream, position.version)
+        return CachedLearner(learner, position, learner.nbytes)
 
     async def _follow(self, stream: str, copy: CachedLearner, head: Head) -> CachedLearner | None:
         """`copy` after the log's segments up to `head`; None when the log does not lead there.
 
         Raises _OtherHistory where it does, from the copy's version on, and to another chain.
         """
-        if copy.token.epoch != head.token.epoch or copy.token.version > head.token.version:
+        if copy.position.epoch != head.position.epoch or copy.position.version > head.position.version:
             return None
-        version, chain = copy.token.version, copy.token.chain
+        version, chain = copy.position.version, copy.position.chain
         batches: list[segments.Events] = []
         for segment in await self._store.segments(stream, version):
             try:
@@ -189,7 +189,7 @@ class LearnerCache:
             except segments.DamagedLog as damage:
                 logger.error("the log of stream %s is damaged after version %d: %s", stream, version, damage)  # noqa: TRY400
                 raise Internal("the stream's log is damaged; see the service's log") from damage
-            if events.last > head.token.version:
+            if events.last > head.position.version:
                 break
             if events.first > version + 1:
                 return None  # trimmed behind a checkpoint that is newer than the copy
@@ -197,20 +197,20 @@ class LearnerCache:
                 raise _OtherHistory  # a version of ours was the end of a commit
             version, chain = events.last, segments.link(chain, segment)
             batches.append(events)
-        if version != head.token.version:
+        if version != head.position.version:
             return None
-        if chain != head.token.chain:
+        if chain != head.position.chain:
             raise _OtherHistory
         if not batches:
             return copy
         start = time.perf_counter()
         learner = await asyncio.to_thread(_replayed, copy.learner, batches, self.recent(stream))
         self._checkpointer.replayed(stream, time.perf_counter() - start)
-        return replace(copy, learner=learner, token=head.token)
+        return replace(copy, learner=learner, position=head.position)
 
     def _check_rewind(self, stream: str, seen: LogPosition, head: Head) -> None:
         """Count a head that is behind what was acknowledged before it was asked for; nothing here is valid then."""
-        if seen.epoch == head.token.epoch and head.token.version <= seen.version and head.token != seen:
+        if seen.epoch == head.position.epoch and head.position.version <= seen.version and head.position != seen:
             self._went_back(stream, seen, head)
 
     def _went_back(self, stream: str, seen: LogPosition, head: Head) -> None:
@@ -220,13 +220,13 @@ class LearnerCache:
             return  # somebody else has noticed meanwhile
         logger.error(
             "stream %s went back behind version %d, and is at %d now: the store lost acknowledged events",
-            stream, seen.version, head.token.version,
+            stream, seen.version, head.position.version,
         )  # fmt: skip
         self._metrics.rewinds.inc()
         self._drop(stream)
         self._recent.pop(stream, None)
-        self._acknowledged[stream] = head.token
-        self._checkpointer.reset(stream, head.token.version, saved=0)
+        self._acknowledged[stream] = head.position
+        self._checkpointer.reset(stream, head.position.version, saved=0)
 
     def _drop(self, stream: str) -> None:
         copy = self._copies.pop(stream, None)
@@ -249,7 +249,7 @@ class LearnerCache:
     def _save(self, stream: str, copy: CachedLearner) -> None:
         """Checkpoint a copy that has events without one."""
         if self._checkpointer.unsaved(stream) > 0:
-            self._checkpointer.save(stream, copy.token, copy.learner)
+            self._checkpointer.save(stream, copy.position, copy.learner)
 
 
 def _includes(copy: LogPosition, head: LogPosition) -> bool:

@@ -99,24 +99,24 @@ class Checkpointer:
         """Drop a stream that is gone, or may be."""
         self._progress.pop(stream, None)
 
-    def learnt(self, stream: str, token: LogPosition, learner: model.Learner, seconds: float) -> None:
-        """The learner is at `token` after `seconds` more of learning. Starts a checkpoint if one is due."""
+    def learnt(self, stream: str, position: LogPosition, learner: model.Learner, seconds: float) -> None:
+        """The learner is at `position` after `seconds` more of learning. Starts a checkpoint if one is due."""
         progress = self._progress[stream]
-        progress.newest = token.version
+        progress.newest = position.version
         if progress.unsaved > 0:
             progress.seconds += seconds
             progress.since = min(progress.since, time.monotonic())
         else:
             progress.seconds = 0.0
         due = max(REPLAY_SECONDS, CHECKPOINT_SHARE * progress.writing_seconds)
-        events = token.version - max(progress.saved, progress.tried)
+        events = position.version - max(progress.saved, progress.tried)
         if events >= self._every or progress.seconds - progress.tried_seconds > due:
-            self.save(stream, token, learner)
+            self.save(stream, position, learner)
 
-    def save(self, stream: str, token: LogPosition, learner: model.Learner) -> None:
+    def save(self, stream: str, position: LogPosition, learner: model.Learner) -> None:
         """Write a checkpoint, unless one of the stream is being written."""
         if stream not in self._tasks:
-            task = asyncio.create_task(self._write(stream, token, learner, self._progress[stream]))
+            task = asyncio.create_task(self._write(stream, position, learner, self._progress[stream]))
             self._tasks[stream] = task
             task.add_done_callback(lambda _: self._tasks.pop(stream, None))
 
@@ -124,25 +124,25 @@ class Checkpointer:
         """Return when nothing is being written."""
         await asyncio.gather(*self._tasks.values())
 
-    async def _write(self, stream: str, token: LogPosition, learner: model.Learner, progress: Progress) -> None:
+    async def _write(self, stream: str, position: LogPosition, learner: model.Learner, progress: Progress) -> None:
         loads, unsaved_seconds = progress.loads, progress.seconds
         start, now = time.perf_counter(), time.monotonic()
         try:
-            blob = await asyncio.to_thread(pack, token.chain, learner)
-            written = await self._store.write_checkpoint(stream, token, blob)
+            blob = await asyncio.to_thread(pack, position.chain, learner)
+            written = await self._store.write_checkpoint(stream, position, blob)
         except ServiceError as error:
             # Nothing is lost: the log still reaches back to the checkpoint before. What was written expires, so it is
             # not written again with every commit.
-            progress.tried, progress.tried_seconds = token.version, progress.seconds
+            progress.tried, progress.tried_seconds = position.version, progress.seconds
             self._metrics.failed_checkpoints.inc()
-            logger.warning("no checkpoint of stream %s at version %d: %s", stream, token.version, error.detail)
+            logger.warning("no checkpoint of stream %s at version %d: %s", stream, position.version, error.detail)
             return
         finally:
             progress.writing_seconds = time.perf_counter() - start
         if written:
             self._metrics.checkpoints.inc()
         # The checkpoint may be late: meanwhile the learner may have been loaded from another one, and replayed.
-        progress.saved = max(progress.saved, token.version)
+        progress.saved = max(progress.saved, position.version)
         if progress.unsaved == 0:
             progress.seconds, progress.since = 0.0, math.inf
         else:

@@ -26,7 +26,7 @@ from ..codec import segments as log
 from ..codec.checkpoints import chain_of
 from ..codec.events import FINGERPRINT
 from ..errors import CommandError
-from ..store.base import Commit, Committed, Deferred, Head, LogPosition, Store
+from ..store.base import Commit, Committed, Head, LogPosition, PendingAdded, Store
 
 MAGIC = b"NBTARC\r\n"
 FORMATS = (1, 2)
@@ -38,7 +38,7 @@ _ID = struct.Struct("<H")
 _HASH = 32
 ATTEMPTS = 5
 """How often a stream is read anew whose checkpoints change meanwhile;"""
-SAFE_METHODS = 20
+PENDING_ATTEMPTS = 20
 """and how often what waits, where some of it is learnt meanwhile."""
 
 
@@ -68,10 +68,10 @@ async def export(store: Store, stream: str, path: Path) -> Summary:
     """
     for _ in range(ATTEMPTS):
         head, waiting = await _told(store, stream)
-        segments = [one for one in await store.segments(stream, 0) if log.bounds(one)[1] <= head.token.version]
+        segments = [one for one in await store.segments(stream, 0) if log.bounds(one)[1] <= head.position.version]
         blobs = {version: await store.read_checkpoint(stream, version) for version in head.checkpoints}
         checkpoints = {version: blob for version, blob in blobs.items() if blob is not None}
-        begins = log.bounds(segments[0])[0] - 1 if segments else head.token.version
+        begins = log.bounds(segments[0])[0] - 1 if segments else head.position.version
         if begins in (0, *checkpoints):
             break
     else:
@@ -80,9 +80,9 @@ async def export(store: Store, stream: str, path: Path) -> Summary:
     outcomes = [
         (name, record)
         for name, record in await store.recorded(stream)
-        if json.loads(record[FINGERPRINT:])["version"] <= head.token.version
+        if json.loads(record[FINGERPRINT:])["version"] <= head.position.version
     ]
-    summary = Summary(stream, head.token.version, begins, len(outcomes), len(waiting))
+    summary = Summary(stream, head.position.version, begins, len(outcomes), len(waiting))
     temporary = path.with_name(f"{path.name}.part")
     try:
         with temporary.open("wb") as file:
@@ -102,14 +102,14 @@ async def _told(store: Store, stream: str) -> tuple[Head, Entries]:
     Where it is the same before and after what waits is read, none of it was learnt in between.
     """
     before = None
-    for _ in range(SAFE_METHODS):
-        waiting = await store.deferred(stream)
+    for _ in range(PENDING_ATTEMPTS):
+        waiting = await store.pending(stream)
         head = await store.head(stream)
         if head is None:
             raise CommandError(f"there is no stream {stream}")
-        if not waiting or head.token == before:
+        if not waiting or head.position == before:
             return head, waiting
-        before = head.token
+        before = head.position
     raise CommandError(f"what waits in {stream} is learnt faster than it can be read; export it at a quieter time")
 
 
@@ -130,8 +130,8 @@ def _write(
 
     put(MAGIC)
     values = {
-        "format": FORMATS[bool(waiting)], "stream": summary.stream, "version": head.token.version,
-        "epoch": head.token.epoch, "chain": head.token.chain.hex(), "config": json.loads(head.config),
+        "format": FORMATS[bool(waiting)], "stream": summary.stream, "version": head.position.version,
+        "epoch": head.position.epoch, "chain": head.position.chain.hex(), "config": json.loads(head.config),
         "fingerprint": head.fingerprint, "begins": summary.begins,
     }  # fmt: skip
     record(HEADER, json.dumps(values).encode())
@@ -175,38 +175,38 @@ async def restore(store: Store, path: Path, name: str | None, limit: int) -> Sum
         made = await store.create(stream, start, json.dumps(header["config"]), header["fingerprint"], limit, blob)
         if made is None:
             raise CommandError(f"the store holds {limit} streams; delete one first")
-        there, token = made[0].token, start
+        there, position = made[0].position, start
         if there.epoch != epoch or there.version > header["version"]:
             raise _another(stream)
-        if await store.deferred(stream) not in ([], waiting):
+        if await store.pending(stream) not in ([], waiting):
             raise _another(stream)
         while kind is not None:
             if kind == CHECKPOINT:
-                await store.write_checkpoint(stream, token, payload[_VERSION.size :])
+                await store.write_checkpoint(stream, position, payload[_VERSION.size :])
             else:
                 last = log.bounds(payload)[1] == header["version"]
-                token = await _follow(store, stream, token, there, payload, tuple(outcomes) if last else ())
+                position = await _follow(store, stream, position, there, payload, tuple(outcomes) if last else ())
             kind, payload = next(records, (None, b""))
-    if token.chain.hex() != header["chain"]:
+    if position.chain.hex() != header["chain"]:
         raise CommandError(f"the log in {path} does not lead to its own end")
     await _wait(store, stream, epoch, waiting)
-    return Summary(stream, token.version, header["begins"], len(outcomes), len(waiting))
+    return Summary(stream, position.version, header["begins"], len(outcomes), len(waiting))
 
 
 async def _follow(
     store: Store,
     stream: str,
-    token: LogPosition,
+    position: LogPosition,
     there: LogPosition,
     segment: bytes,
     outcomes: tuple[tuple[str, bytes], ...],
 ) -> LogPosition:
-    """The token after one more segment, which the store has afterwards; it was at `there` in the beginning."""
-    after = LogPosition(log.bounds(segment)[1], token.epoch, log.link(token.chain, segment))
+    """The position after one more segment, which the store has afterwards; it was at `there` in the beginning."""
+    after = LogPosition(log.bounds(segment)[1], position.epoch, log.link(position.chain, segment))
     if after.version <= there.version:
         if after.version == there.version and after != there:
             raise _another(stream)
-    elif not isinstance(await store.commit(stream, Commit(token, after, segment, outcomes)), Committed):
+    elif not isinstance(await store.commit(stream, Commit(position, after, segment, outcomes)), Committed):
         raise _another(stream)
     return after
 
@@ -216,9 +216,9 @@ async def _wait(store: Store, stream: str, epoch: str, waiting: Entries) -> None
 
     However many there are: the original took them.
     """
-    if waiting and await store.deferred(stream) != waiting:
-        result = await store.defer(stream, epoch, tuple(waiting), len(waiting))
-        if not isinstance(result, Deferred):
+    if waiting and await store.pending(stream) != waiting:
+        result = await store.add_pending(stream, epoch, tuple(waiting), len(waiting))
+        if not isinstance(result, PendingAdded):
             raise _another(stream)
 
 

@@ -57,7 +57,7 @@ class _Log:
 
     @property
     def begins(self) -> int:
-        return log.bounds(self.segments[0])[0] - 1 if self.segments else self.head.token.version
+        return log.bounds(self.segments[0])[0] - 1 if self.segments else self.head.position.version
 
 
 async def rebuild(store: Store, stream: str, first: int | None = None, last: int | None = None) -> Replayed:
@@ -72,10 +72,10 @@ async def rebuild(store: Store, stream: str, first: int | None = None, last: int
     begins = min(learners) if first is None else first
     if begins not in learners:
         raise CommandError(f"a replay of {stream} can begin at version {_list(learners)}, not at {begins}")
-    version = entire.head.token.version if last is None else last
-    if not begins <= version <= entire.head.token.version:
+    version = entire.head.position.version if last is None else last
+    if not begins <= version <= entire.head.position.version:
         raise CommandError(
-            f"a replay that begins at version {begins} can end at {begins} to {entire.head.token.version}"
+            f"a replay that begins at version {begins} can end at {begins} to {entire.head.position.version}"
         )
     learner, chain = learners[begins]
     learner = learner.copy()
@@ -101,7 +101,7 @@ async def rebuild(store: Store, stream: str, first: int | None = None, last: int
                 raise CommandError(
                     f"the log of {stream} up to version {stop} is not the one its checkpoint was made from"
                 )
-    if version == entire.head.token.version and chain != entire.head.token.chain:
+    if version == entire.head.position.version and chain != entire.head.position.chain:
         raise CommandError(f"the log of {stream} does not lead to its head")
     return Replayed(stream, begins, version, learner.digest(), stored)
 
@@ -122,7 +122,7 @@ async def compare(
     if (other.targets, other.inputs, other.alphabet) != (config.targets, config.inputs, config.alphabet):
         raise CommandError("--set: targets, inputs and alphabet are those of the log")
     begins = max(entire.begins, first or 0)
-    end = entire.head.token.version if last is None else last
+    end = entire.head.position.version if last is None else last
     learners = (model.Learner(config), model.Learner(other))
     totals = [[0.0, 0.0], [0.0, 0.0]]
     count = 0
@@ -162,7 +162,7 @@ async def _read(store: Store, stream: str) -> _Log:
     if head is None:
         raise CommandError(f"there is no stream {stream}")
     segments = await store.segments(stream, 0)
-    return _Log(head, [segment for segment in segments if log.bounds(segment)[1] <= head.token.version])
+    return _Log(head, [segment for segment in segments if log.bounds(segment)[1] <= head.position.version])
 
 
 async def _learners(store: Store, stream: str, entire: _Log) -> dict[int, tuple[model.Learner, bytes]]:
@@ -170,7 +170,7 @@ async def _learners(store: Store, stream: str, entire: _Log) -> dict[int, tuple[
     found: dict[int, tuple[model.Learner, bytes]] = {}
     if entire.begins == 0:
         config = config_of(entire.head)
-        found[0] = (model.Learner(config), LogPosition.first(entire.head.token.epoch).chain)
+        found[0] = (model.Learner(config), LogPosition.first(entire.head.position.epoch).chain)
     for version in entire.head.checkpoints:
         blob = await store.read_checkpoint(stream, version) or b""
         if version < entire.begins:

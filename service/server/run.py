@@ -202,8 +202,8 @@ async def _when_ready(app: FastAPI, server: uvicorn.Server, announce: Callable[[
             logger.warning("waiting for the store: %s", why)
             said = True
         await asyncio.sleep(POLL_SECONDS)
-    for doubt in await app.state.store.doubts():
-        logger.warning(doubt)
+    for warning in await app.state.store.warnings():
+        logger.warning(warning)
     sys.setswitchinterval(SWITCH_SECONDS)
     announce()
     await app.state.kernels.complete()

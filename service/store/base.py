@@ -47,7 +47,7 @@ class LogPosition:
 class Head:
     """The newest state of a stream that the store knows."""
 
-    token: LogPosition
+    position: LogPosition
     config: str
     """The configuration, as JSON."""
     fingerprint: str
@@ -66,7 +66,7 @@ class Commit:
     """The events, encoded by `service.log`."""
     outcomes: tuple[tuple[str, bytes], ...]
     """(id, record) of the events that carried one; no id twice."""
-    settled: tuple[str, ...] = ()
+    pending: tuple[str, ...] = ()
     """Ids of the deferred events with which it begins: those that were deferred first, in order."""
 
 
@@ -96,7 +96,7 @@ class Full:
 
 
 @dataclass(frozen=True, slots=True)
-class Deferred:
+class PendingAdded:
     """The events wait, in order, behind those that waited already."""
 
 
@@ -130,7 +130,7 @@ class Usage:
 
 
 CommitResult: TypeAlias = Committed | Conflict | Duplicate | PendingFirst
-DeferResult: TypeAlias = Deferred | Conflict | Duplicate | Full
+AddPendingResult: TypeAlias = PendingAdded | Conflict | Duplicate | Full
 SnapshotResult: TypeAlias = Kept | Conflict | Taken | Full
 
 
@@ -148,7 +148,7 @@ class Store(Protocol):
     ) -> tuple[Head, bool] | None:
         """Make a stream whose log begins at `start`, unless there is one of that name.
 
-        A new one starts at `Token.first(epoch)`; one that comes from elsewhere, with
+        A new one starts at `LogPosition.first(epoch)`; one that comes from elsewhere, with
         its learner at a later version as `checkpoint`. The head that the store has afterwards, and whether this call
         made it; None when `limit` streams exist already and this is not one of them.
         """
@@ -168,13 +168,15 @@ class Store(Protocol):
         Outcomes beyond what is kept are forgotten, the oldest first.
         """
 
-    async def defer(self, stream: str, epoch: str, entries: tuple[tuple[str, bytes], ...], limit: int) -> DeferResult:
+    async def add_pending(
+        self, stream: str, epoch: str, entries: tuple[tuple[str, bytes], ...], limit: int
+    ) -> AddPendingResult:
         """Let events (id, record) wait for their labels: all or nothing, at most `limit` of a stream.
 
         Duplicate when an id waits already or has an outcome, Conflict when the stream is of another epoch.
         """
 
-    async def deferred(self, stream: str) -> list[tuple[str, bytes]]:
+    async def pending(self, stream: str) -> list[tuple[str, bytes]]:
         """The events that wait, (id, record), in order."""
 
     async def label(self, stream: str, event: str, before: bytes, after: bytes) -> bool:
@@ -195,12 +197,12 @@ class Store(Protocol):
     async def segments(self, stream: str, after: int) -> list[bytes]:
         """The log's segments that hold any event of a version above `after`, in order."""
 
-    async def write_checkpoint(self, stream: str, token: LogPosition, blob: bytes) -> bool:
-        """Store the learner at `token.version` and let the head point to it; two are kept.
+    async def write_checkpoint(self, stream: str, position: LogPosition, blob: bytes) -> bool:
+        """Store the learner at `position.version` and let the head point to it; two are kept.
 
-        The log behind the older of the two is trimmed, unless all of it is kept. False, and nothing to be read
-        afterwards, when the stream is of another epoch, gone, has a checkpoint as new, was never at this token, or the
-        version is 0.
+        The log behind the older of the two is trimmed, unless all of it is kept. False, and nothing can be read
+        afterwards, when the stream is of another epoch or gone, when it has a checkpoint as new as this one, when it
+        was never at this position, or when the version is 0.
         """
 
     async def snapshot(self, stream: str, epoch: str, snapshot: Snapshot, blob: bytes, limit: int) -> SnapshotResult:
@@ -235,7 +237,7 @@ class Store(Protocol):
     async def usage(self) -> Usage | None:
         """Its memory, from a store that answers; None from one that may not be asked."""
 
-    async def doubts(self) -> list[str]:
+    async def warnings(self) -> list[str]:
         """What in the store's own settings breaks a promise of the service, a sentence each, for the log.
 
         Empty where the store may not be asked.

@@ -7,17 +7,17 @@ import time
 from dataclasses import dataclass, field, replace
 
 from .base import (
+    AddPendingResult,
     Commit,
     CommitResult,
     Committed,
     Conflict,
-    Deferred,
-    DeferResult,
     Duplicate,
     Full,
     Head,
     Kept,
     LogPosition,
+    PendingAdded,
     PendingFirst,
     Retention,
     Snapshot,
@@ -33,7 +33,7 @@ class _Stream:
     log: dict[int, tuple[bytes, bytes]] = field(default_factory=dict)  # last version → (segment, chain after it)
     outcomes: dict[str, tuple[float, bytes]] = field(default_factory=dict)  # id → (when, record), oldest first
     checkpoints: dict[int, bytes] = field(default_factory=dict)
-    deferred: dict[str, bytes] = field(default_factory=dict)  # in order
+    pending: dict[str, bytes] = field(default_factory=dict)  # in order
     snapshots: dict[str, tuple[Snapshot, bytes]] = field(default_factory=dict)  # the oldest first
 
 
@@ -83,13 +83,13 @@ class MemoryStore:
             return Conflict()
         if any(name in found.outcomes for name, _ in commit.outcomes):
             return Duplicate()
-        settled = len(commit.settled)
-        if tuple(found.deferred)[:settled] != commit.settled or (found.deferred and not settled):
+        count = len(commit.pending)
+        if tuple(found.pending)[:count] != commit.pending or (found.pending and not count):
             return PendingFirst()
-        if found.head.token != commit.before:
+        if found.head.position != commit.before:
             return Conflict()
-        for name in commit.settled:
-            del found.deferred[name]
+        for name in commit.pending:
+            del found.pending[name]
         found.log[commit.after.version] = (commit.segment, commit.after.chain)
         now = time.monotonic()
         found.outcomes.update((name, (now, record)) for name, record in commit.outcomes)
@@ -98,32 +98,34 @@ class MemoryStore:
             if place >= surplus and at + self._keep.seconds > now:
                 break
             del found.outcomes[name]
-        found.head = replace(found.head, token=commit.after)
+        found.head = replace(found.head, position=commit.after)
         return Committed()
 
-    async def defer(self, stream: str, epoch: str, entries: tuple[tuple[str, bytes], ...], limit: int) -> DeferResult:
-        """See `Store.defer`."""
+    async def add_pending(
+        self, stream: str, epoch: str, entries: tuple[tuple[str, bytes], ...], limit: int
+    ) -> AddPendingResult:
+        """See `Store.add_pending`."""
         found = self._streams.get(stream)
-        if found is None or found.head.token.epoch != epoch:
+        if found is None or found.head.position.epoch != epoch:
             return Conflict()
-        if any(name in found.deferred or name in found.outcomes for name, _ in entries):
+        if any(name in found.pending or name in found.outcomes for name, _ in entries):
             return Duplicate()
-        if len(found.deferred) + len(entries) > limit:
+        if len(found.pending) + len(entries) > limit:
             return Full()
-        found.deferred.update(entries)
-        return Deferred()
+        found.pending.update(entries)
+        return PendingAdded()
 
-    async def deferred(self, stream: str) -> list[tuple[str, bytes]]:
-        """See `Store.deferred`."""
+    async def pending(self, stream: str) -> list[tuple[str, bytes]]:
+        """See `Store.pending`."""
         found = self._streams.get(stream)
-        return [] if found is None else list(found.deferred.items())
+        return [] if found is None else list(found.pending.items())
 
     async def label(self, stream: str, event: str, before: bytes, after: bytes) -> bool:
         """See `Store.label`."""
         found = self._streams.get(stream)
-        if found is None or found.deferred.get(event) != before:
+        if found is None or found.pending.get(event) != before:
             return False
-        found.deferred[event] = after
+        found.pending[event] = after
         return True
 
     async def outcomes(self, stream: str, ids: list[str]) -> list[bytes | None]:
@@ -144,17 +146,17 @@ class MemoryStore:
         found = self._streams.get(stream)
         return [] if found is None else [segment for last, (segment, _) in found.log.items() if last > after]
 
-    async def write_checkpoint(self, stream: str, token: LogPosition, blob: bytes) -> bool:
+    async def write_checkpoint(self, stream: str, position: LogPosition, blob: bytes) -> bool:
         """See `Store.write_checkpoint`."""
         found = self._streams.get(stream)
-        if found is None or found.head.token.epoch != token.epoch:
+        if found is None or found.head.position.epoch != position.epoch:
             return False
         before = found.head.checkpoints
-        _, chain = found.log.get(token.version, (b"", b""))
-        if chain != token.chain or (before and before[0] >= token.version):
+        _, chain = found.log.get(position.version, (b"", b""))
+        if chain != position.chain or (before and before[0] >= position.version):
             return False
-        kept = (token.version, *before[:1])
-        found.checkpoints[token.version] = blob
+        kept = (position.version, *before[:1])
+        found.checkpoints[position.version] = blob
         found.checkpoints = {version: found.checkpoints[version] for version in kept}
         found.head = replace(found.head, checkpoints=kept)
         if before and not self._keep.whole_log:
@@ -164,7 +166,7 @@ class MemoryStore:
     async def snapshot(self, stream: str, epoch: str, snapshot: Snapshot, blob: bytes, limit: int) -> SnapshotResult:
         """See `Store.snapshot`."""
         found = self._streams.get(stream)
-        if found is None or found.head.token.epoch != epoch:
+        if found is None or found.head.position.epoch != epoch:
             return Conflict()
         if snapshot.name in found.snapshots:
             return Taken()
@@ -194,7 +196,7 @@ class MemoryStore:
     ) -> bool:
         """See `Store.replace`."""
         found = self._streams.get(stream)
-        if found is None or found.head.token.epoch != epoch:
+        if found is None or found.head.position.epoch != epoch:
             return False
         head = Head(start, config, fingerprint, (start.version,))
         self._streams[stream] = _Stream(head, checkpoints={start.version: checkpoint}, snapshots=found.snapshots)
@@ -212,8 +214,8 @@ class MemoryStore:
         """See `Store.usage`."""
         return None
 
-    async def doubts(self) -> list[str]:
-        """See `Store.doubts`."""
+    async def warnings(self) -> list[str]:
+        """See `Store.warnings`."""
         return ["the store is this process's memory: everything is lost when it ends"]
 
     async def close(self) -> None:

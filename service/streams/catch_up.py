@@ -68,12 +68,12 @@ class CatchUp:
                 copy = await self._before(stream, newest, after)
                 if copy is None:
                     return ()
-                if copy.token.version > after:
-                    after = copy.token.version
+                if copy.position.version > after:
+                    after = copy.position.version
                     gap = (Shown(after, None),)
                     begun = await self._known(stream, newest, after)
                 begun = begun or Read(copy, ())
-            if until - begun.copy.token.version > CATCH_UP:
+            if until - begun.copy.position.version > CATCH_UP:
                 return ()
             more = await self.read(stream, writer, begun.copy, until)
             if more is None:
@@ -89,28 +89,28 @@ class CatchUp:
         self, stream: str, writer: OutcomeWriter, copy: CachedLearner, until: int | None = None
     ) -> Read | None:
         """The log's segments behind `copy`, up to the one with version `until`; None where they do not follow it."""
-        token, learner, segment = copy.token, copy.learner, b""
+        position, learner, segment = copy.position, copy.learner, b""
         shown: list[Shown] = []
-        if until is not None and token.version >= until:
+        if until is not None and position.version >= until:
             return Read(copy, ())
-        for segment in await self._store.segments(stream, token.version):
+        for segment in await self._store.segments(stream, position.version):
             events = log.decode(segment)
-            if events.first != token.version + 1:
+            if events.first != position.version + 1:
                 return None
             learner, answers = await asyncio.to_thread(_learnt, learner, writer, events)
             shown += [Shown(events.first + i, answer) for i, answer in enumerate(answers)]
-            token = LogPosition(events.last, token.epoch, log.link(token.chain, segment))
-            if until is not None and token.version >= until:
+            position = LogPosition(events.last, position.epoch, log.link(position.chain, segment))
+            if until is not None and position.version >= until:
                 break
-        return Read(replace(copy, learner=learner, token=token), tuple(shown), segment)
+        return Read(replace(copy, learner=learner, position=position), tuple(shown), segment)
 
     async def _known(self, stream: str, newest: CachedLearner, after: int) -> Read | None:
         """What was read last, where it holds what comes after that version and is still what the log says."""
         if self._kept is None or self._kept[0] != stream:
             return None
         read = self._kept[1]
-        end = read.copy.token
-        if end.epoch != newest.token.epoch or not read.shown[0].version <= after + 1 <= end.version + 1:
+        end = read.copy.position
+        if end.epoch != newest.position.epoch or not read.shown[0].version <= after + 1 <= end.version + 1:
             return None
         log_ = await self._store.segments(stream, end.version - 1)
         return read if log_ and log_[0] == read.segment else None
@@ -118,16 +118,16 @@ class CatchUp:
     async def _before(self, stream: str, newest: CachedLearner, version: int) -> CachedLearner | None:
         """A learner with which the log can be read: at or before a version, else as soon after it as there is one."""
         head = await self._store.head(stream)
-        if head is None or head.token.epoch != newest.token.epoch:
+        if head is None or head.position.epoch != newest.position.epoch:
             return None
         earlier = [kept for kept in head.checkpoints if kept <= version]
-        if (copy := await self._checkpoint(stream, head.token.epoch, earlier)) is not None:
+        if (copy := await self._checkpoint(stream, head.position.epoch, earlier)) is not None:
             return copy
         segments = await self._store.segments(stream, 0)
         if segments and log.bounds(segments[0])[0] == 1:
             learner = await asyncio.to_thread(model.Learner, newest.learner.config)
-            return CachedLearner(learner, LogPosition.first(head.token.epoch), learner.nbytes)
-        return await self._checkpoint(stream, head.token.epoch, sorted(set(head.checkpoints) - set(earlier)))
+            return CachedLearner(learner, LogPosition.first(head.position.epoch), learner.nbytes)
+        return await self._checkpoint(stream, head.position.epoch, sorted(set(head.checkpoints) - set(earlier)))
 
     async def _checkpoint(self, stream: str, epoch: str, versions: Sequence[int]) -> CachedLearner | None:
         """The first of these that can be read."""
@@ -143,4 +143,4 @@ def _learnt(learner: model.Learner, writer: OutcomeWriter, events: log.Events) -
     """A copy of the learner that has learnt the events, and what is shown of them."""
     learner = learner.copy()
     outcomes = learner.observe_many(events.Y, events.X, events.times)
-    return learner, writer.seen(writer.write([None] * len(events.times), outcomes), events)
+    return learner, writer.with_event(writer.write([None] * len(events.times), outcomes), events)

@@ -42,8 +42,8 @@ class Feed:
 
     def show(self, copy: CachedLearner, outcomes: list[bytes]) -> None:
         """Outcomes up to the version of `copy`."""
-        first = copy.token.version - len(outcomes) + 1
-        if copy.token.epoch != self.copy.token.epoch or first != self.copy.token.version + 1:
+        first = copy.position.version - len(outcomes) + 1
+        if copy.position.epoch != self.copy.position.epoch or first != self.copy.position.version + 1:
             return  # not the next: the feed finds it in the log
         self.copy = copy
         self.ring.extend(Shown(first + i, outcome) for i, outcome in enumerate(outcomes))
@@ -53,7 +53,7 @@ class Feed:
         """The stream is another one now, or has gone where the feed cannot follow."""
         self.copy, self.writer = copy, OutcomeWriter(copy.learner.config)
         self.ring.clear()
-        self.ring.append(Shown(copy.token.version, None))
+        self.ring.append(Shown(copy.position.version, None))
         self.wake()
 
     def wake(self) -> None:
@@ -77,7 +77,7 @@ class Feeds:
     def show(self, stream: str, copy: CachedLearner, answers: Answers, events: segments.Events) -> None:
         """What this process has learnt and made durable."""
         if (feed := self._feeds.get(stream)) is not None:
-            feed.show(copy, answers.writer.seen(answers.lines, events))
+            feed.show(copy, answers.writer.with_event(answers.lines, events))
 
     def close(self) -> None:
         """Let every watcher go."""
@@ -101,7 +101,7 @@ class Feeds:
         feed = None
         try:
             feed = await self._open(stream)
-            position = feed.copy.token.version if after is None else after
+            position = feed.copy.position.version if after is None else after
             while not self._closing.is_set():
                 moved, found = feed.moved, await self._since(stream, feed, position)
                 for one in found:
@@ -139,7 +139,7 @@ class Feeds:
 
     async def _since(self, stream: str, feed: Feed, position: int) -> Sequence[Shown]:
         """What comes after a version, of what the feed can show now."""
-        newest = feed.copy.token.version
+        newest = feed.copy.position.version
         if position > newest:
             return [Shown(newest, None)]  # of a history that is no more
         oldest = feed.ring[0].version if feed.ring else newest + 1
@@ -155,16 +155,16 @@ class Feeds:
             await asyncio.sleep(LOOK_SECONDS)
             try:
                 head = await self._store.head(stream)
-                if head is None or head.token == feed.copy.token:
+                if head is None or head.position == feed.copy.position:
                     continue
                 start = feed.copy
-                same = head.token.epoch == start.token.epoch
+                same = head.position.epoch == start.position.epoch
                 read = await self._past.read(stream, feed.writer, start) if same else None
                 if feed.copy is not start:
                     continue  # this process has learnt meanwhile
-                if read is not None and read.shown and read.copy.token.version >= head.token.version:
+                if read is not None and read.shown and read.copy.position.version >= head.position.version:
                     feed.show(read.copy, [one.outcome or b"" for one in read.shown])
-                elif head.token.version <= start.token.version or read is None:
+                elif head.position.version <= start.position.version or read is None:
                     feed.restart(await self._hot.refresh(stream))
             except (ServiceError, segments.DamagedLog):
                 continue  # the store is away; what it holds is there afterwards

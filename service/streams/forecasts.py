@@ -50,7 +50,7 @@ class Forecasts:
         inputs = None if request is None else future(config, request)
         ahead = await asyncio.to_thread(_ahead, copy, waiting, horizon, inputs)
         return Forecast(
-            version=copy.token.version,
+            version=copy.position.version,
             pending=len(waiting),
             steps=[Step.model_validate(step) for step in steps(config, ahead)],
             stale=stale,
@@ -63,11 +63,11 @@ class Forecasts:
         """
         before = None
         for _ in range(ATTEMPTS):
-            records = await self._store.deferred(stream)
+            records = await self._store.pending(stream)
             copy = await self._hot.refresh(stream)
-            if not records or copy.token == before:
+            if not records or copy.position == before:
                 return copy, [Entry.read(*one).arrival for one in records]
-            before = copy.token
+            before = copy.position
         raise Unavailable("what waits for labels is learnt faster than it can be read; ask again", retry_after=1)
 
 

@@ -24,7 +24,7 @@ from ..learners.cache import CachedLearner, LearnerCache
 from ..observability.metrics import Metrics
 from ..schemas import Label
 from ..settings import Settings
-from ..store.base import Committed, Deferred, Full, Store
+from ..store.base import Committed, Full, PendingAdded, Store
 from .learning import Learning, following, observed
 from .queue import PendingEvent, StreamState
 
@@ -81,7 +81,7 @@ class LateLabels:
     async def answer(self, stream: StreamState, batch: list[PendingEvent]) -> list[PendingEvent]:
         """Answer a batch; what is left is to be tried again, as another replica was first. Raises ServiceError."""
         hot = await self._hot.refresh(stream.name)
-        entries = [Entry.read(*one) for one in await self._store.deferred(stream.name)]
+        entries = [Entry.read(*one) for one in await self._store.pending(stream.name)]
         entries = await self._expired(stream, entries)
         for labels, group in itertools.groupby(batch, lambda waiting: isinstance(waiting.event, Label)):
             step = self._label if labels else self._defer
@@ -118,7 +118,7 @@ class LateLabels:
                 continue
             given_up = entry.with_label(entry.arrival.y)
             if not await self._store.label(stream.name, entry.id, entry.record(), given_up.record()):
-                return [Entry.read(*one) for one in await self._store.deferred(stream.name)]
+                return [Entry.read(*one) for one in await self._store.pending(stream.name)]
             self._metrics.of(stream.name).expired.inc()
             kept.append(given_up)
         return kept
@@ -161,7 +161,7 @@ class LateLabels:
             return entries
         made = await self._predicted(stream, hot, entries, new)
         written = tuple((entry.id, entry.record()) for entry in made)
-        result = await self._store.defer(stream.name, hot.token.epoch, written, self._settings.max_pending)
+        result = await self._store.add_pending(stream.name, hot.position.epoch, written, self._settings.max_pending)
         if isinstance(result, Full):
             for waiting in new:
                 waiting.keep(
@@ -172,7 +172,7 @@ class LateLabels:
                     )
                 )
             return entries
-        if not isinstance(result, Deferred):
+        if not isinstance(result, PendingAdded):
             return None
         self._metrics.of(stream.name).deferred.inc(len(made))
         return entries + made
@@ -185,7 +185,7 @@ class LateLabels:
         arrivals = [*(entry.arrival for entry in entries), *(waiting.arrival for waiting in new)]
         _, outcomes, _ = await observed(stream, hot, following(hot, arrivals))
         # Nothing of it is learnt: the version is the learner's own.
-        outcomes.version[:] = hot.token.version
+        outcomes.version[:] = hot.position.version
         answers = writer.write([arrival.id for arrival in arrivals], outcomes)[len(entries) :]
         now = time.time()
         return [

@@ -52,20 +52,20 @@ class Learning:
         """Learn events that fit the stream; nothing is durable yet. `settled`: ids of those that were deferred."""
         writer = stream.shape.writer  # while the batch learns, the stream may be created anew with another
         events = following(hot, arrivals)
-        with tracing.span("learn", stream.name, len(arrivals), hot.token.version + len(arrivals)):
+        with tracing.span("learn", stream.name, len(arrivals), hot.position.version + len(arrivals)):
             learner, outcomes, seconds = await observed(stream, hot, events)
         mean = seconds / len(arrivals)
         stream.event_seconds = mean if stream.event_seconds is None else 0.9 * stream.event_seconds + 0.1 * mean
         segment = segments.encode(events, secrets.randbits(64))
-        after = LogPosition(learner.version, hot.token.epoch, segments.link(hot.token.chain, segment))
+        after = LogPosition(learner.version, hot.position.epoch, segments.link(hot.position.chain, segment))
         answers = Answers(writer, [arrival.id for arrival in arrivals], outcomes)
         records = tuple(
             (arrival.id, arrival.fingerprint() + answers.lines[place])
             for place, arrival in enumerate(arrivals)
             if arrival.id is not None
         )
-        copy = replace(hot, learner=learner, token=after)
-        return Learnt(Commit(hot.token, after, segment, records, settled), copy, answers, events, seconds)
+        copy = replace(hot, learner=learner, position=after)
+        return Learnt(Commit(hot.position, after, segment, records, settled), copy, answers, events, seconds)
 
     async def commit(self, stream: StreamState, learnt: Learnt) -> CommitResult:
         """Make a batch durable; once it is, the hot copy and the metrics know of it."""
@@ -93,7 +93,7 @@ class Learning:
 def following(hot: CachedLearner, arrivals: Sequence[EncodedEvent]) -> segments.Events:
     """Events that come after a hot copy, as the log has them."""
     return segments.Events(
-        first=hot.token.version + 1,
+        first=hot.position.version + 1,
         times=np.array([arrival.time for arrival in arrivals]),
         Y=np.array([arrival.y for arrival in arrivals]),
         X=np.array([arrival.x for arrival in arrivals]).reshape(len(arrivals), -1),

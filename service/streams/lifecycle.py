@@ -36,10 +36,10 @@ class Lifecycle:
     async def snapshot(self, stream: str, name: str | None) -> SnapshotStatus:
         """Keep the learner as it is now, under a name, by default `v<version>`. Raises Taken, LimitReached."""
         copy = await self._hot.refresh(stream)
-        snapshot = Snapshot(name or f"v{copy.token.version}", copy.token.version, time.time())
-        blob = await asyncio.to_thread(pack, copy.token.chain, copy.learner)
+        snapshot = Snapshot(name or f"v{copy.position.version}", copy.position.version, time.time())
+        blob = await asyncio.to_thread(pack, copy.position.chain, copy.learner)
         most = self._settings.max_snapshots
-        match await self._store.snapshot(stream, copy.token.epoch, snapshot, blob, most):
+        match await self._store.snapshot(stream, copy.position.epoch, snapshot, blob, most):
             case Kept():
                 return _status(snapshot)
             case NameTaken():
@@ -76,7 +76,7 @@ class Lifecycle:
         start, packed = await self._begun(learner)
         config = learner.config
         if not await self._store.replace(
-            stream, copy.token.epoch, start, json.dumps(config.to_dict()), config.fingerprint(), packed
+            stream, copy.position.epoch, start, json.dumps(config.to_dict()), config.fingerprint(), packed
         ):
             raise ConcurrentChange("the stream was made anew meanwhile; try again")
         self._hot.forget(stream)
@@ -114,7 +114,7 @@ class Lifecycle:
     async def diagnose(self, stream: str, samples: int) -> Diagnostics:
         """How good the learner's gradient is on its newest events. Raises BadRequest where that cannot be told."""
         copy = await self._hot.refresh(stream)
-        segments = await self._store.segments(stream, max(0, copy.token.version - DIAGNOSED))
+        segments = await self._store.segments(stream, max(0, copy.position.version - DIAGNOSED))
         parts = [log.decode(segment) for segment in segments]
         if not parts:
             raise BadRequest("the stream has no events to judge by yet")
@@ -125,7 +125,7 @@ class Lifecycle:
         except ValueError as error:
             raise BadRequest(f"the gradient cannot be judged: {error}") from error
         return Diagnostics(
-            version=copy.token.version,
+            version=copy.position.version,
             events=len(targets),
             samples=found.samples,
             bias_z=found.bias_z if found.bias_z < NOISELESS else None,
@@ -137,12 +137,12 @@ class Lifecycle:
         """A new learner after the log's events up to the copy's version."""
         for segment in await self._store.segments(stream, 0):
             events = log.decode(segment)
-            if events.last <= copy.token.version:
+            if events.last <= copy.position.version:
                 await asyncio.to_thread(learner.observe_many, events.Y, events.X, events.times)
         return learner
 
     async def _begun(self, learner: model.Learner) -> tuple[LogPosition, bytes]:
-        """The token at which a new history begins with a learner, and its checkpoint."""
+        """The position at which a new history begins with a learner, and its checkpoint."""
         first = LogPosition.first(secrets.token_hex(8))
         start = dataclasses.replace(first, version=learner.version)
         return start, await asyncio.to_thread(pack, start.chain, learner)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Self, TypeAlias
 
 from ... import model
-from ..codec.events import FINGERPRINT, EncodedEvent, arrival
+from ..codec.events import FINGERPRINT, EncodedEvent, encode_event
 from ..codec.outcomes import OutcomeWriter
 from ..errors import BadEvent, ServiceError
 from ..learners.cache import CachedLearner
@@ -30,7 +30,7 @@ class StreamCodec:
     def of(cls, copy: CachedLearner) -> Self:
         """That of a learner."""
         config = copy.learner.config
-        return cls(copy.token.epoch, config, OutcomeWriter(config))
+        return cls(copy.position.epoch, config, OutcomeWriter(config))
 
 
 @dataclass(slots=True)
@@ -75,7 +75,7 @@ class PendingEvent:
         """Whether the event can still be learnt; it is read again where the stream is another one by now."""
         if not self.answer.done() and self.shape is not shape:
             try:
-                self.shape, self.arrival = shape, arrival(shape.config, self.event)
+                self.shape, self.arrival = shape, encode_event(shape.config, self.event)
             except BadEvent as error:
                 self.keep(error)
         return not self.answer.done()

@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Sequence
 
 from ... import model
-from ..codec.events import arrival
+from ..codec.events import encode_event
 from ..errors import BadConfig, BadEvent, ConfigMismatch, LimitReached, Unavailable, UnknownStream
 from ..learners.cache import LearnerCache, config_of
 from ..learners.kernels import Kernels
@@ -81,7 +81,7 @@ class Streams:
             digest=await asyncio.to_thread(learner.digest),
             parameters=learner.config.parameters,
             state_bytes=copy.nbytes,
-            pending=len(await self._store.deferred(name)),
+            pending=len(await self._store.pending(name)),
             checkpoint=self._hot.checkpoint(name),
             update_seconds=None if stream is None else stream.event_seconds,
             recent=RecentStatus.model_validate(dataclasses.asdict(self._hot.recent(name).summary())),
@@ -89,7 +89,7 @@ class Streams:
 
     async def version(self, name: str) -> int:
         """Events that the stream has learnt. Raises UnknownStream."""
-        return (await self._hot.refresh(name)).token.version
+        return (await self._hot.refresh(name)).position.version
 
     async def config(self, name: str) -> model.Config:
         """The stream's configuration at its head. Raises UnknownStream."""
@@ -103,7 +103,7 @@ class Streams:
         """What the heads of these streams say; no learner is loaded."""
         heads = [(name, await self._store.head(name)) for name in names]
         return [
-            StreamHead(name=name, version=head.token.version, targets=json.loads(head.config)["targets"])
+            StreamHead(name=name, version=head.position.version, targets=json.loads(head.config)["targets"])
             for name, head in heads
             if head is not None  # deleted meanwhile
         ]
@@ -179,7 +179,7 @@ class Streams:
     async def _is_another(self, stream: StreamState) -> bool:
         """Whether the stream was deleted and created anew, by whichever replica; from now on it is the new one."""
         head = await self._store.head(stream.name)
-        if head is not None and head.token.epoch == stream.shape.epoch:
+        if head is not None and head.position.epoch == stream.shape.epoch:
             return False
         stream.become(await self._hot.refresh(stream.name))
         return True
@@ -187,7 +187,7 @@ class Streams:
 
 def _read(shape: StreamCodec, event: Event | Label, loop: asyncio.AbstractEventLoop) -> PendingEvent | BadEvent:
     try:
-        return PendingEvent(event, shape, arrival(shape.config, event), loop.create_future())
+        return PendingEvent(event, shape, encode_event(shape.config, event), loop.create_future())
     except BadEvent as error:
         return error
 

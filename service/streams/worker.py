@@ -103,7 +103,7 @@ class Worker:
 
         def version() -> int | None:
             copy = self._hot.cached(stream.name)
-            return None if copy is None else copy.token.version
+            return None if copy is None else copy.position.version
 
         def requests() -> str | None:
             origins = (one.origin for one in batch if one.origin is not None)
@@ -186,7 +186,7 @@ class Worker:
             await self._hot.refresh(stream.name)
             return []
         hot = await self._hot.get(stream.name)
-        if hot.token.epoch != stream.shape.epoch:
+        if hot.position.epoch != stream.shape.epoch:
             stream.become(hot)
         shape = stream.shape
         batch = await self._unknown(stream, [waiting for waiting in batch if waiting.fits(shape)])

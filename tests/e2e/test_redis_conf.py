@@ -36,12 +36,12 @@ def test_the_server_says_what_the_file_says(store: Store) -> None:
         assert client.config_get(*settings) == settings
 
 
-def test_the_service_has_no_doubts_about_it(store: Store) -> None:
-    async def doubts() -> list[str]:
+def test_the_service_has_no_warnings_about_it(store: Store) -> None:
+    async def warnings() -> list[str]:
         client = RedisStore(store.url, timeout=5)
         try:
-            return await client.doubts()
+            return await client.warnings()
         finally:
             await client.close()
 
-    assert asyncio.run(doubts()) == []
+    assert asyncio.run(warnings()) == []

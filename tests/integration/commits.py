@@ -23,11 +23,11 @@ async def created(store: Store, stream: str = "s", epoch: str = "epoch") -> LogP
     """A new stream at version 0."""
     answer = await store.create(stream, LogPosition.first(epoch), "{}", "print", 1000)
     assert answer is not None
-    return answer[0].token
+    return answer[0].position
 
 
 async def grown(store: Store, before: LogPosition, commits: int = 1, stream: str = "s", count: int = 1) -> LogPosition:
-    """The token after so many more commits of `count` events each."""
+    """The position after so many more commits of `count` events each."""
     for _ in range(commits):
         commit = following(before, count)
         assert await store.commit(stream, commit) == Committed()

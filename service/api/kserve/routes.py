@@ -19,7 +19,7 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 
 from .... import model
-from ...codec.events import arrival
+from ...codec.events import encode_event
 from ...errors import (
     BadEvent,
     BadRequest,
@@ -226,7 +226,7 @@ async def _learn(
     rows = events(config, inputs, settings.max_batch)
     for number, event in enumerate(rows, 1):
         try:
-            arrival(config, event)
+            encode_event(config, event)
         except BadEvent as error:
             raise BadEvent(f"event {number}: {error.detail}", field=error.field) from None
     outcomes: list[dict[str, Any]] = []

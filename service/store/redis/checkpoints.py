@@ -47,11 +47,11 @@ def parsed(field: bytes) -> list[Checkpoint]:
 
 
 class Chunks:
-    """Writes and reads the chunks of checkpoints. Raises as `Lane.answer` does."""
+    """Writes and reads the chunks of checkpoints. Raises as `BoundedClient.reply` does."""
 
-    def __init__(self, lane: BoundedClient) -> None:
-        self._lane = lane
-        self._redis = lane.redis
+    def __init__(self, client: BoundedClient) -> None:
+        self._client = client
+        self._redis = client.redis
 
     async def write(self, stream: str, version: int, blob: bytes) -> Checkpoint:
         """The chunks of a checkpoint to which no head points yet: they expire, until one does."""
@@ -59,12 +59,12 @@ class Chunks:
         checkpoint = Checkpoint(f"{version}:{secrets.token_hex(4)}", count, len(blob))
         for i, place in enumerate(checkpoint.keys(stream)):
             chunk = memoryview(blob)[i * CHUNK : (i + 1) * CHUNK]
-            await self._lane.answer(self._redis.set(place, chunk, ex=UNCLAIMED_SECONDS))
+            await self._client.reply(self._redis.set(place, chunk, ex=UNCLAIMED_SECONDS))
         return checkpoint
 
     async def read(self, stream: str, version: int) -> bytes | None:
         """The bytes of a checkpoint that the head points to; None where there is none, or a part of it is missing."""
-        field = await self._lane.answer(self._redis.hget(key(stream, "head"), "checkpoints"))
+        field = await self._client.reply(self._redis.hget(key(stream, "head"), "checkpoints"))
         for checkpoint in parsed(field or b""):
             if checkpoint.version == version:
                 return await self.joined(stream, checkpoint)
@@ -72,10 +72,10 @@ class Chunks:
 
     async def joined(self, stream: str, checkpoint: Checkpoint) -> bytes | None:
         """The bytes of a checkpoint; None where a part of it is missing."""
-        parts = [await self._lane.answer(self._redis.get(place)) or b"" for place in checkpoint.keys(stream)]
+        parts = [await self._client.reply(self._redis.get(place)) or b"" for place in checkpoint.keys(stream)]
         blob = b"".join(parts)
         return blob if len(blob) == checkpoint.size else None
 
     async def drop(self, stream: str, checkpoint: Checkpoint) -> None:
         """Remove the chunks of a checkpoint that nobody wants."""
-        await self._lane.answer(self._redis.unlink(*checkpoint.keys(stream)))
+        await self._client.reply(self._redis.unlink(*checkpoint.keys(stream)))

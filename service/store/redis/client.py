@@ -57,7 +57,7 @@ class RedisAddress:
     """Of a connection to a Sentinel."""
 
 
-def place(url: str) -> RedisAddress:
+def read_address(url: str) -> RedisAddress:
     """Read a URL. Raises ValueError, whose message never repeats a password, for one that is none of the above."""
     scheme = url.partition("://")[0]
     if "+" not in scheme:
@@ -156,7 +156,7 @@ class BoundedClient:
             # The commands have the same names, and go where their keys live.
             self.redis = cast("Redis", self._cluster)
 
-    async def answer(self, reply: Awaitable[Any]) -> Any:
+    async def reply(self, reply: Awaitable[Any]) -> Any:
         """The reply to a command, once it is its turn: the only place where the client is awaited.
 
         Raises NoScriptError, and everything else as a ServiceError.
@@ -176,11 +176,11 @@ class BoundedClient:
         """One round trip, or two when the server does not know the script (new, restarted, failed over)."""
         with tracing.script(script.name):
             try:
-                return await self.answer(self.redis.evalsha(script.sha, len(keys), *keys, *arguments))
+                return await self.reply(self.redis.evalsha(script.sha, len(keys), *keys, *arguments))
             except NoScriptError:  # so nothing ran
-                return await self.answer(self.redis.eval(script.text, len(keys), *keys, *arguments))
+                return await self.reply(self.redis.eval(script.text, len(keys), *keys, *arguments))
 
-    def owner(self, key: str) -> Redis:
+    def client_of(self, key: str) -> Redis:
         """A client of the one server that has `key`, for commands that must go over one connection.
 
         It follows a primary that moves. Where a slot has moved it raises MovedError, until a command through `redis`

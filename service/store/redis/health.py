@@ -11,17 +11,17 @@ OLDEST = 7
 """Version of Redis. Valkey says which one it is like: 7.2."""
 
 
-async def doubts(lane: BoundedClient, key: str, durable: bool) -> list[str]:
+async def warnings(client: BoundedClient, key: str, durable: bool) -> list[str]:
     """A line for each doubt about the server that has `key`; `durable`: what is acknowledged has to be on its disk.
 
     Many who rent out a Redis forbid one question or the other: nothing is said then.
     """
     found: list[str] = []
     with contextlib.suppress(ServiceError):
-        found += too_old(await lane.answer(lane.owner(key).info("server")))
+        found += too_old(await client.reply(client.client_of(key).info("server")))
     with contextlib.suppress(ServiceError):
         asked = ("appendonly", "appendfsync", "maxmemory-policy")
-        found += risky(await lane.answer(lane.redis.config_get(*asked)), durable)
+        found += risky(await client.reply(client.redis.config_get(*asked)), durable)
     return found
 
 

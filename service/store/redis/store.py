@@ -22,17 +22,17 @@ from collections.abc import Sequence
 
 from ...errors import Internal, Unavailable
 from ..base import (
+    AddPendingResult,
     Commit,
     CommitResult,
     Committed,
     Conflict,
-    Deferred,
-    DeferResult,
     Duplicate,
     Full,
     Head,
     Kept,
     LogPosition,
+    PendingAdded,
     PendingFirst,
     Retention,
     Snapshot,
@@ -42,7 +42,7 @@ from ..base import (
 )
 from . import health
 from .checkpoints import Chunks, parsed
-from .client import BoundedClient, Script, key, place
+from .client import BoundedClient, Script, key, read_address
 
 NAMES = "nbt:streams"
 FIELDS = ("version", "epoch", "chain", "config", "fingerprint", "checkpoints")
@@ -62,8 +62,8 @@ PARTS = ("head", "log", "outcomes", "ids", "waiting", "deferred")
 _RESULTS: dict[bytes, CommitResult] = {
     b"committed": Committed(), b"conflict": Conflict(), b"duplicate": Duplicate(), b"waits": PendingFirst(),
 }  # fmt: skip
-_DEFERRED: dict[bytes, DeferResult] = {
-    b"deferred": Deferred(), b"conflict": Conflict(), b"duplicate": Duplicate(), b"full": Full(),
+_ADDED: dict[bytes, AddPendingResult] = {
+    b"deferred": PendingAdded(), b"conflict": Conflict(), b"duplicate": Duplicate(), b"full": Full(),
 }  # fmt: skip
 _SNAPSHOTS: dict[bytes, SnapshotResult] = {
     b"kept": Kept(), b"conflict": Conflict(), b"taken": Taken(), b"full": Full(),
@@ -75,8 +75,8 @@ def _head(fields: Sequence[bytes | None]) -> Head | None:
     if len(present) != len(FIELDS):
         return None
     version, epoch, chain, config, fingerprint, checkpoints = present
-    token = LogPosition(int(version), epoch.decode(), chain)
-    return Head(token, config.decode(), fingerprint.decode(), tuple(c.version for c in parsed(checkpoints)))
+    position = LogPosition(int(version), epoch.decode(), chain)
+    return Head(position, config.decode(), fingerprint.decode(), tuple(c.version for c in parsed(checkpoints)))
 
 
 class RedisStore:
@@ -99,12 +99,12 @@ class RedisStore:
         self._keep = keep
         self._replicas = replicas
         self._durable = durable
-        servers = place(url)
-        self._lane, self._bulk = (
+        servers = read_address(url)
+        self._client, self._bulk = (
             BoundedClient(servers, timeout, CONNECTIONS),
             BoundedClient(servers, timeout, BULK_CONNECTIONS),
         )
-        self._redis, self._chunks = self._lane.redis, Chunks(self._bulk)
+        self._redis, self._chunks = self._client.redis, Chunks(self._bulk)
         self._create = Script.load("create")
         self._enrol = Script.load("enrol")
         self._delete = Script.load("delete")
@@ -128,41 +128,41 @@ class RedisStore:
         existing = await self.head(stream)
         if existing is not None:
             return existing, False
-        if await self._lane.run(self._enrol, [NAMES], stream, limit) == 0:
+        if await self._client.run(self._enrol, [NAMES], stream, limit) == 0:
             return None
         written = None if checkpoint is None else await self._chunks.write(stream, start.version, checkpoint)
         arguments = (start.version, start.epoch, start.chain, config, fingerprint)
         chunks = ("", 0) if written is None else (written.field, written.chunks)
         prefix = key(stream, f"ck:{written.name}:" if written else "ck:")
-        made, *fields = await self._lane.run(self._create, [key(stream, "head")], *arguments, *chunks, prefix)
+        made, *fields = await self._client.run(self._create, [key(stream, "head")], *arguments, *chunks, prefix)
         # Once more: a `delete` of the same name may have taken it out of the set just before the head was there.
-        await self._lane.answer(self._redis.sadd(NAMES, stream))
+        await self._client.reply(self._redis.sadd(NAMES, stream))
         head = _head(fields)
         assert head is not None, "create.lua gives every field"
         return head, made == 1
 
     async def head(self, stream: str) -> Head | None:
         """See `Store.head`."""
-        return _head(await self._lane.answer(self._redis.hmget(key(stream, "head"), FIELDS)))
+        return _head(await self._client.reply(self._redis.hmget(key(stream, "head"), FIELDS)))
 
     async def delete(self, stream: str) -> bool:
         """See `Store.delete`."""
         keys = [key(stream, part) for part in (*PARTS, "confirm", "snapshots")]
-        deleted = await self._lane.run(self._delete, keys, key(stream, "ck:"))
-        await self._lane.answer(self._redis.srem(NAMES, stream))
-        if await self._lane.answer(self._redis.exists(key(stream, "head"))):  # created anew meanwhile
-            await self._lane.answer(self._redis.sadd(NAMES, stream))
+        deleted = await self._client.run(self._delete, keys, key(stream, "ck:"))
+        await self._client.reply(self._redis.srem(NAMES, stream))
+        if await self._client.reply(self._redis.exists(key(stream, "head"))):  # created anew meanwhile
+            await self._client.reply(self._redis.sadd(NAMES, stream))
         return bool(deleted)
 
     async def names(self) -> list[str]:
         """See `Store.names`."""
-        names = sorted(name.decode() for name in await self._lane.answer(self._redis.smembers(NAMES)))
+        names = sorted(name.decode() for name in await self._client.reply(self._redis.smembers(NAMES)))
         exist: list[int] = []
         for start in range(0, len(names), PAGE):
             pipeline = self._redis.pipeline(transaction=False)
             for name in names[start : start + PAGE]:
                 pipeline.exists(key(name, "head"))
-            exist += await self._lane.answer(pipeline.execute())
+            exist += await self._client.reply(pipeline.execute())
         return [name for name, exists in zip(names, exist, strict=True) if exists]
 
     async def commit(self, stream: str, commit: Commit) -> CommitResult:
@@ -170,33 +170,35 @@ class RedisStore:
         before, after = commit.before, commit.after
         keys = [key(stream, part) for part in PARTS]
         outcomes = [part for outcome in commit.outcomes for part in outcome]
-        tokens = (before.version, before.epoch, before.chain, after.version, after.chain)
-        more: tuple[int | str, ...] = (self._keep.outcomes, self._keep.seconds, len(commit.settled), *commit.settled)
-        result = _RESULTS[await self._lane.run(self._commit, keys, *tokens, commit.segment, *more, *outcomes)]
+        positions = (before.version, before.epoch, before.chain, after.version, after.chain)
+        more: tuple[int | str, ...] = (self._keep.outcomes, self._keep.seconds, len(commit.pending), *commit.pending)
+        result = _RESULTS[await self._client.run(self._commit, keys, *positions, commit.segment, *more, *outcomes)]
         if isinstance(result, Committed):
             await self.confirm(stream)
         return result
 
-    async def defer(self, stream: str, epoch: str, entries: tuple[tuple[str, bytes], ...], limit: int) -> DeferResult:
-        """See `Store.defer`."""
+    async def add_pending(
+        self, stream: str, epoch: str, entries: tuple[tuple[str, bytes], ...], limit: int
+    ) -> AddPendingResult:
+        """See `Store.add_pending`."""
         keys = [key(stream, part) for part in ("head", "outcomes", "waiting", "deferred")]
         flat = [part for entry in entries for part in entry]
-        result = _DEFERRED[await self._lane.run(self._defer, keys, epoch, limit, *flat)]
-        if isinstance(result, Deferred):
+        result = _ADDED[await self._client.run(self._defer, keys, epoch, limit, *flat)]
+        if isinstance(result, PendingAdded):
             await self.confirm(stream)
         return result
 
-    async def deferred(self, stream: str) -> list[tuple[str, bytes]]:
-        """See `Store.deferred`. What is settled between the two questions is left out."""
-        ids = await self._lane.answer(self._redis.lrange(key(stream, "waiting"), 0, -1))
+    async def pending(self, stream: str) -> list[tuple[str, bytes]]:
+        """See `Store.pending`. What is settled between the two questions is left out."""
+        ids = await self._client.reply(self._redis.lrange(key(stream, "waiting"), 0, -1))
         if not ids:
             return []
-        records = await self._lane.answer(self._redis.hmget(key(stream, "deferred"), ids))
+        records = await self._client.reply(self._redis.hmget(key(stream, "deferred"), ids))
         return [(name.decode(), record) for name, record in zip(ids, records, strict=True) if record is not None]
 
     async def label(self, stream: str, event: str, before: bytes, after: bytes) -> bool:
         """See `Store.label`."""
-        done = await self._lane.run(self._label, [key(stream, "deferred")], event, before, after)
+        done = await self._client.run(self._label, [key(stream, "deferred")], event, before, after)
         if done:
             await self.confirm(stream)
         return bool(done)
@@ -205,12 +207,12 @@ class RedisStore:
         """See `Store.outcomes`."""
         if not ids:
             return []
-        records: list[bytes | None] = await self._lane.answer(self._redis.hmget(key(stream, "outcomes"), ids))
+        records: list[bytes | None] = await self._client.reply(self._redis.hmget(key(stream, "outcomes"), ids))
         return records
 
     async def recorded(self, stream: str) -> list[tuple[str, bytes]]:
         """See `Store.recorded`."""
-        entries = await self._lane.answer(self._redis.lrange(key(stream, "ids"), 0, -1))
+        entries = await self._client.reply(self._redis.lrange(key(stream, "ids"), 0, -1))
         ids = [entry.partition(b":")[2].decode() for entry in entries]
         found: list[tuple[str, bytes]] = []
         for start in range(0, len(ids), PAGE):
@@ -224,13 +226,13 @@ class RedisStore:
         if not self._replicas:
             return
         where = key(stream, "confirm")
-        pipeline = self._lane.owner(where).pipeline(transaction=False)
+        pipeline = self._client.client_of(where).pipeline(transaction=False)
         pipeline.set(where, b"", ex=CONFIRM_SECONDS)
         pipeline.execute_command("WAIT", self._replicas, int(1000 * self._timeout * WAIT_SHARE))
         try:
-            _, have = await self._lane.answer(pipeline.execute())
+            _, have = await self._client.reply(pipeline.execute())
         except Unavailable:
-            await self._lane.answer(self._redis.exists(where))  # in a cluster, this learns where the slot has gone
+            await self._client.reply(self._redis.exists(where))  # in a cluster, this learns where the slot has gone
             raise
         if have < self._replicas:
             raise Unavailable(
@@ -242,19 +244,19 @@ class RedisStore:
         segments: list[bytes] = []
         start = f"{after + 1}-0"
         while True:
-            page = await self._lane.answer(self._redis.xrange(key(stream, "log"), min=start, count=PAGE))
+            page = await self._client.reply(self._redis.xrange(key(stream, "log"), min=start, count=PAGE))
             segments += (fields[b"segment"] for _, fields in page)
             if len(page) < PAGE:
                 return segments
             start = "(" + page[-1][0].decode()
 
-    async def write_checkpoint(self, stream: str, token: LogPosition, blob: bytes) -> bool:
+    async def write_checkpoint(self, stream: str, position: LogPosition, blob: bytes) -> bool:
         """See `Store.write_checkpoint`. Unavailable leaves chunks that expire."""
-        checkpoint = await self._chunks.write(stream, token.version, blob)
-        wanted = await self._lane.run(
+        checkpoint = await self._chunks.write(stream, position.version, blob)
+        wanted = await self._client.run(
             self._checkpoint,
             [key(stream, "head"), key(stream, "log")],
-            *(token.epoch, token.version, token.chain),
+            *(position.epoch, position.version, position.chain),
             *(checkpoint.name, checkpoint.chunks, checkpoint.size),
             *(key(stream, "ck:"), int(self._keep.whole_log)),
         )
@@ -268,14 +270,16 @@ class RedisStore:
         entry = f"{written.field} {snapshot.created!r}"
         keys = [key(stream, part) for part in ("head", "snapshots")]
         prefix = key(stream, f"ck:{written.name}:")
-        result = await self._lane.run(self._snapshot, keys, epoch, snapshot.name, entry, limit, written.chunks, prefix)
+        result = await self._client.run(
+            self._snapshot, keys, epoch, snapshot.name, entry, limit, written.chunks, prefix
+        )
         if result != b"kept":
             await self._chunks.drop(stream, written)
         return _SNAPSHOTS[result]
 
     async def snapshots(self, stream: str) -> list[Snapshot]:
         """See `Store.snapshots`."""
-        entries = await self._lane.answer(self._redis.hgetall(key(stream, "snapshots")))
+        entries = await self._client.reply(self._redis.hgetall(key(stream, "snapshots")))
         kept = [
             Snapshot(name.decode(), parsed(field)[0].version, float(created))
             for name, (field, created) in ((name, entry.split()) for name, entry in entries.items())
@@ -284,13 +288,13 @@ class RedisStore:
 
     async def read_snapshot(self, stream: str, name: str) -> bytes | None:
         """See `Store.read_snapshot`."""
-        entry = await self._lane.answer(self._redis.hget(key(stream, "snapshots"), name))
+        entry = await self._client.reply(self._redis.hget(key(stream, "snapshots"), name))
         return None if entry is None else await self._chunks.joined(stream, parsed(entry.split()[0])[0])
 
     async def drop_snapshot(self, stream: str, name: str) -> bool:
         """See `Store.drop_snapshot`."""
-        entry = await self._lane.answer(self._redis.hget(key(stream, "snapshots"), name))
-        if entry is None or not await self._lane.answer(self._redis.hdel(key(stream, "snapshots"), name)):
+        entry = await self._client.reply(self._redis.hget(key(stream, "snapshots"), name))
+        if entry is None or not await self._client.reply(self._redis.hdel(key(stream, "snapshots"), name)):
             return False
         await self._chunks.drop(stream, parsed(entry.split()[0])[0])
         return True
@@ -300,7 +304,7 @@ class RedisStore:
     ) -> bool:
         """See `Store.replace`."""
         written = await self._chunks.write(stream, start.version, checkpoint)
-        done = await self._lane.run(
+        done = await self._client.run(
             self._replace,
             [key(stream, part) for part in PARTS],
             *(epoch, start.version, start.epoch, start.chain, config, fingerprint),
@@ -316,12 +320,12 @@ class RedisStore:
 
     async def ping(self) -> None:
         """See `Store.ping`."""
-        await self._lane.answer(self._redis.ping())
+        await self._client.reply(self._redis.ping())
 
     async def usage(self) -> Usage | None:
         """See `Store.usage`."""
         try:
-            said = await self._lane.answer(self._redis.info("memory"))
+            said = await self._client.reply(self._redis.info("memory"))
         except Internal:  # the question is forbidden
             await self.ping()
             return None
@@ -329,11 +333,11 @@ class RedisStore:
         usages = [Usage(one["used_memory"], one.get("maxmemory", 0)) for one in servers]
         return max(usages, key=lambda usage: usage.used / usage.limit if usage.limit else 0.0)
 
-    async def doubts(self) -> list[str]:
-        """See `Store.doubts`."""
-        return await health.doubts(self._lane, NAMES, self._durable)
+    async def warnings(self) -> list[str]:
+        """See `Store.warnings`."""
+        return await health.warnings(self._client, NAMES, self._durable)
 
     async def close(self) -> None:
         """See `Store.close`."""
-        await self._lane.close()
+        await self._client.close()
         await self._bulk.close()

@@ -122,11 +122,11 @@ class Refusing(MemoryStore):
             raise Unavailable("not now")
         return await super().commit(stream, commit)
 
-    async def write_checkpoint(self, stream: str, token: LogPosition, blob: bytes) -> bool:
+    async def write_checkpoint(self, stream: str, position: LogPosition, blob: bytes) -> bool:
         """See `Store.write_checkpoint`."""
         if self.refuses:
             raise Unavailable("not now")
-        return await super().write_checkpoint(stream, token, blob)
+        return await super().write_checkpoint(stream, position, blob)
 
 
 async def test_what_is_not_saved_grows_until_it_is() -> None:

@@ -220,9 +220,9 @@ async def test_what_is_forgotten_is_asked_for_again() -> None:
     service = Service(store)
     await service.streams.create("s", CONFIG)
     await service.learn(1.0)
-    token: LogPosition = (await service.streams._hot.get("s")).token
+    position: LogPosition = (await service.streams._hot.get("s")).position
     service.streams._hot.forget("s")
-    assert (await service.streams._hot.get("s")).token == token
+    assert (await service.streams._hot.get("s")).position == position
     await store.delete("s")
     with pytest.raises(UnknownStream):
         await service.streams._hot.refresh("s")

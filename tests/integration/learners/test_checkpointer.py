@@ -26,11 +26,11 @@ class SlowStore(MemoryStore):
         super().__init__()
         self.asked, self.go_on = asyncio.Event(), asyncio.Event()
 
-    async def write_checkpoint(self, stream: str, token: LogPosition, blob: bytes) -> bool:
+    async def write_checkpoint(self, stream: str, position: LogPosition, blob: bytes) -> bool:
         """See `Store.write_checkpoint`."""
         self.asked.set()
         await self.go_on.wait()
-        return await super().write_checkpoint(stream, token, blob)
+        return await super().write_checkpoint(stream, position, blob)
 
 
 class Writing:
@@ -45,11 +45,11 @@ class Writing:
 
     async def begin(self) -> LogPosition:
         start = await created(self.store)
-        token = await grown(self.store, start, 10)
+        position = await grown(self.store, start, 10)
         self.checkpointer.reset("s", 0, saved=0)
-        self.checkpointer.learnt("s", token, self.learner, 2.0)
+        self.checkpointer.learnt("s", position, self.learner, 2.0)
         await self.store.asked.wait()
-        return token
+        return position
 
     async def finish(self) -> None:
         self.store.go_on.set()
@@ -61,9 +61,9 @@ class Writing:
 
 async def test_a_checkpoint_in_time() -> None:
     writing = Writing()
-    token = await writing.begin()
+    position = await writing.begin()
     assert (writing.metric("replay_seconds"), writing.metric("unsaved_events")) == (2.0, 10)
-    more = await grown(writing.store, token, 2)
+    more = await grown(writing.store, position, 2)
     writing.checkpointer.learnt("s", more, writing.learner, 0.25)
     await writing.finish()
     assert (writing.metric("replay_seconds"), writing.metric("unsaved_events")) == (0.25, 2)
@@ -73,10 +73,10 @@ async def test_a_checkpoint_in_time() -> None:
 async def test_a_learner_that_is_loaded_meanwhile_leaves_no_negative_time() -> None:
     """It left memory while its checkpoint was written, and was replayed from the one before."""
     writing = Writing()
-    token = await writing.begin()
+    position = await writing.begin()
     writing.checkpointer.loaded("s", 0)
     writing.checkpointer.replayed("s", 0.5)
-    more = await grown(writing.store, token, 1)
+    more = await grown(writing.store, position, 1)
     writing.checkpointer.learnt("s", more, writing.learner, 0.125)
     await writing.finish()
     assert writing.metric("replay_seconds") == 0.625  # too much, rather than less than nothing
@@ -86,8 +86,8 @@ async def test_a_learner_that_is_loaded_meanwhile_leaves_no_negative_time() -> N
 async def test_the_saved_version_does_not_go_back() -> None:
     """Another replica has written a newer checkpoint meanwhile, which was loaded here."""
     writing = Writing()
-    token = await writing.begin()
-    newer = await grown(writing.store, token, 10)
+    position = await writing.begin()
+    newer = await grown(writing.store, position, 10)
     writing.checkpointer.loaded("s", newer.version)
     writing.checkpointer.learnt("s", newer, writing.learner, 0.0)
     assert await MemoryStore.write_checkpoint(writing.store, "s", newer, pack(newer.chain, writing.learner))

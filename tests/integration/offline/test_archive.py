@@ -13,7 +13,7 @@ import pytest
 from nobacktrack.service.errors import CommandError, Unavailable
 from nobacktrack.service.offline.archive import MAGIC, export, restore
 from nobacktrack.service.schemas import Event, Label
-from nobacktrack.service.store.base import Commit, CommitResult, DeferResult, Retention, Store
+from nobacktrack.service.store.base import AddPendingResult, Commit, CommitResult, Retention, Store
 from nobacktrack.service.store.memory import MemoryStore
 from tests.integration.replicas import CONFIG, Process, event, oracle, value
 
@@ -46,7 +46,7 @@ async def left_waiting(store: Store, version: int = 130) -> list[tuple[str, byte
     await process.streams.observe("s", [Event(id=f"e{first}"), event(first + 1), Event(id=f"e{first + 2}")])
     await process.streams.observe("s", [label(first + 2)])
     await process.streams.close()
-    return await store.deferred("s")
+    return await store.pending("s")
 
 
 @pytest.mark.parametrize("whole_log", [False, True], ids=["recent", "whole log"])
@@ -126,7 +126,7 @@ async def test_an_import_that_was_broken_off_is_completed(tmp_path: Path) -> Non
         await restore(other, tmp_path / "file", None, 10)
     head = await other.head("s")
     assert head is not None
-    assert head.token.version < 130
+    assert head.position.version < 130
     other.left = 1000
     await restore(other, tmp_path / "file", None, 10)
     there = Process(other)
@@ -183,7 +183,7 @@ async def test_what_waits_goes_along(store: Store, tmp_path: Path) -> None:
     answers: list[Any] = []
     for where, name in ((store, "s"), (store, "copy"), (other, "s")):
         # In order, with the labels that have come, with the time at which each came: as it was, byte for byte.
-        assert await where.deferred(name) == waiting
+        assert await where.pending(name) == waiting
         process = Process(where)
         status = await process.streams.status(name)
         assert (status.version, status.digest, status.pending) == (130, oracle(130), 3)
@@ -228,12 +228,14 @@ class LosingStore(MemoryStore):
 
     loses: str | None = None
 
-    async def defer(self, stream: str, epoch: str, entries: tuple[tuple[str, bytes], ...], limit: int) -> DeferResult:
-        """See `Store.defer`."""
+    async def add_pending(
+        self, stream: str, epoch: str, entries: tuple[tuple[str, bytes], ...], limit: int
+    ) -> AddPendingResult:
+        """See `Store.add_pending`."""
         loses, self.loses = self.loses, None
         if loses == "before":
             raise Unavailable("broken off")
-        result = await super().defer(stream, epoch, entries, limit)
+        result = await super().add_pending(stream, epoch, entries, limit)
         if loses == "after":
             raise Unavailable("broken off")
         return result
@@ -248,7 +250,7 @@ async def test_an_import_that_was_broken_off_before_what_waits_is_completed(tmp_
     with pytest.raises(Unavailable):
         await restore(other, tmp_path / "file", None, 10)
     await restore(other, tmp_path / "file", None, 10)
-    assert await other.deferred("s") == waiting
+    assert await other.pending("s") == waiting
     assert (await Process(other).streams.status("s")).digest == oracle(50)
 
 
@@ -261,11 +263,11 @@ async def test_labels_that_have_come_since_are_not_overwritten(tmp_path: Path) -
     await export(store, "s", tmp_path / "file")
     await restore(other, tmp_path / "file", None, 10)
     await Process(other).streams.observe("s", [label(52)])
-    waiting = await other.deferred("s")
+    waiting = await other.pending("s")
     for file in ("file", "before"):  # other events wait than these say
         with pytest.raises(CommandError, match="another history"):
             await restore(other, tmp_path / file, None, 10)
-        assert await other.deferred("s") == waiting
+        assert await other.pending("s") == waiting
 
 
 class BusyStore(MemoryStore):
@@ -273,9 +275,9 @@ class BusyStore(MemoryStore):
 
     happens: Callable[[], Awaitable[Any]] | None = None
 
-    async def deferred(self, stream: str) -> list[tuple[str, bytes]]:
-        """See `Store.deferred`."""
-        found = await super().deferred(stream)
+    async def pending(self, stream: str) -> list[tuple[str, bytes]]:
+        """See `Store.pending`."""
+        found = await super().pending(stream)
         happens, self.happens = self.happens, None
         if happens is not None:
             await happens()

@@ -9,12 +9,12 @@ from nobacktrack.service.codec import segments as log
 from nobacktrack.service.store.base import (
     Committed,
     Conflict,
-    Deferred,
     Duplicate,
     Full,
     Head,
     Kept,
     LogPosition,
+    PendingAdded,
     PendingFirst,
     Retention,
     Snapshot,
@@ -58,15 +58,15 @@ async def test_names_are_sorted(store: Store) -> None:
 
 
 async def test_delete_removes_everything(store: Store) -> None:
-    token = await created(store)
-    commit = following(token, ids=("a",))
+    position = await created(store)
+    commit = following(position, ids=("a",))
     await store.commit("s", commit)
     await store.write_checkpoint("s", commit.after, b"state")
     assert await store.delete("s")
     assert not await store.delete("s")
     assert (await store.head("s"), await store.names(), await store.outcomes("s", ["a"])) == (None, [], [None])
     assert (await store.segments("s", 0), await store.read_checkpoint("s", 1)) == ([], None)
-    assert await store.commit("s", following(token)) == Conflict()
+    assert await store.commit("s", following(position)) == Conflict()
 
 
 async def test_a_stream_made_anew_has_nothing_of_the_old_one(store: Store) -> None:
@@ -82,8 +82,8 @@ async def test_a_stream_made_anew_has_nothing_of_the_old_one(store: Store) -> No
 
 
 async def test_a_commit_moves_the_head_and_keeps_the_segment_and_the_outcomes(store: Store) -> None:
-    token = await created(store)
-    first = following(token, 2, ids=("a", "b"))
+    position = await created(store)
+    first = following(position, 2, ids=("a", "b"))
     second = following(first.after, 3, ids=("c",))
     assert await store.commit("s", first) == Committed()
     assert await store.commit("s", second) == Committed()
@@ -115,8 +115,8 @@ async def test_streams_do_not_touch_each_other(store: Store) -> None:
     ids=["version behind", "version ahead", "epoch", "chain"],
 )
 async def test_a_commit_from_another_history_conflicts(store: Store, wrong: dict[str, object]) -> None:
-    token = await grown(store, await created(store), 2)
-    commit = following(replace(token, **wrong), ids=("a",))  # type: ignore[arg-type]
+    position = await grown(store, await created(store), 2)
+    commit = following(replace(position, **wrong), ids=("a",))  # type: ignore[arg-type]
     before = (await store.head("s"), await store.segments("s", 0))
     assert await store.commit("s", commit) == Conflict()
     assert (await store.head("s"), await store.segments("s", 0)) == before
@@ -140,7 +140,7 @@ async def test_one_known_id_is_enough_for_a_duplicate(store: Store) -> None:
     assert await store.commit("s", following(first.after, 3, ids=("b", "c", "a"), value=9.0)) == Duplicate()
     head = await store.head("s")
     assert head is not None
-    assert head.token == first.after
+    assert head.position == first.after
     assert await store.outcomes("s", ["a", "b", "c"]) == [record("a"), None, None]
 
 
@@ -182,10 +182,10 @@ async def test_outcomes_are_kept_for_a_time(store_keeping: Callable[[Retention],
 
 async def test_the_whole_log_can_be_kept(store_keeping: Callable[[Retention], Store]) -> None:
     store = store_keeping(Retention(whole_log=True))
-    token = await created(store)
+    position = await created(store)
     for _ in range(3):
-        token = await grown(store, token, 2)
-        assert await store.write_checkpoint("s", token, b"state")
+        position = await grown(store, position, 2)
+        assert await store.write_checkpoint("s", position, b"state")
     assert [log.bounds(segment)[0] for segment in await store.segments("s", 0)] == [1, 2, 3, 4, 5, 6]
     head = await store.head("s")
     assert head is not None
@@ -199,66 +199,67 @@ async def test_what_is_committed_is_confirmed_where_nothing_is_waited_for(store:
 
 
 async def test_deferred_events_wait_in_order(store: Store) -> None:
-    token = await created(store)
-    assert await store.deferred("s") == []
-    assert await store.defer("s", token.epoch, (("b", b"\x00one"), ("a", b"two")), 3) == Deferred()
-    assert await store.defer("s", token.epoch, (("c", b"three"), ("d", b"four")), 3) == Full()
-    assert await store.defer("s", token.epoch, (("c", b"three"),), 3) == Deferred()
+    position = await created(store)
+    assert await store.pending("s") == []
+    assert await store.add_pending("s", position.epoch, (("b", b"\x00one"), ("a", b"two")), 3) == PendingAdded()
+    assert await store.add_pending("s", position.epoch, (("c", b"three"), ("d", b"four")), 3) == Full()
+    assert await store.add_pending("s", position.epoch, (("c", b"three"),), 3) == PendingAdded()
     for known in ("a", "b"):
-        assert await store.defer("s", token.epoch, (("e", b""), (known, b"")), 10) == Duplicate()
-    assert await store.defer("s", "another", (("e", b""),), 10) == Conflict()
-    assert await store.defer("nothing", token.epoch, (("e", b""),), 10) == Conflict()
-    assert await store.deferred("s") == [("b", b"\x00one"), ("a", b"two"), ("c", b"three")]
+        assert await store.add_pending("s", position.epoch, (("e", b""), (known, b"")), 10) == Duplicate()
+    assert await store.add_pending("s", "another", (("e", b""),), 10) == Conflict()
+    assert await store.add_pending("nothing", position.epoch, (("e", b""),), 10) == Conflict()
+    assert await store.pending("s") == [("b", b"\x00one"), ("a", b"two"), ("c", b"three")]
     head = await store.head("s")
     assert head is not None
-    assert head.token == token
+    assert head.position == position
 
 
 async def test_a_label_replaces_the_record_that_was_read(store: Store) -> None:
-    token = await created(store)
-    await store.defer("s", token.epoch, (("a", b"one"), ("b", b"two")), 3)
+    position = await created(store)
+    await store.add_pending("s", position.epoch, (("a", b"one"), ("b", b"two")), 3)
     assert await store.label("s", "b", b"two", b"two and a label")
     assert not await store.label("s", "b", b"two", b"another label")
     assert not await store.label("s", "x", b"", b"a label")
     assert not await store.label("nothing", "a", b"one", b"a label")
-    assert await store.deferred("s") == [("a", b"one"), ("b", b"two and a label")]
+    assert await store.pending("s") == [("a", b"one"), ("b", b"two and a label")]
 
 
 async def test_nothing_is_learnt_before_what_was_deferred_earlier(store: Store) -> None:
-    token = await created(store)
-    await store.defer("s", token.epoch, (("a", b"one"), ("b", b"two"), ("c", b"three")), 3)
-    late = following(token, 1, ids=("z",))
+    position = await created(store)
+    await store.add_pending("s", position.epoch, (("a", b"one"), ("b", b"two"), ("c", b"three")), 3)
+    late = following(position, 1, ids=("z",))
     assert await store.commit("s", late) == PendingFirst()
     for wrong in (("b",), ("a", "c"), ("a", "b", "c", "d")):
         assert (
-            await store.commit("s", replace(following(token, len(wrong), ids=wrong), settled=wrong)) == PendingFirst()
+            await store.commit("s", replace(following(position, len(wrong), ids=wrong), pending=wrong))
+            == PendingFirst()
         )
-    first = replace(following(token, 2, ids=("a", "b")), settled=("a", "b"))
-    stale = replace(first, before=replace(token, version=5))
+    first = replace(following(position, 2, ids=("a", "b")), pending=("a", "b"))
+    stale = replace(first, before=replace(position, version=5))
     assert await store.commit("s", stale) == Conflict()
-    assert len(await store.deferred("s")) == 3
+    assert len(await store.pending("s")) == 3
     assert await store.commit("s", first) == Committed()
-    assert await store.deferred("s") == [("c", b"three")]
+    assert await store.pending("s") == [("c", b"three")]
     assert await store.commit("s", first) == Duplicate()
     assert await store.outcomes("s", ["a", "b", "c"]) == [record("a"), record("b"), None]
     # The last of them, and what came after it, in one commit.
-    rest = replace(following(first.after, 2, ids=("c", "z")), settled=("c",))
+    rest = replace(following(first.after, 2, ids=("c", "z")), pending=("c",))
     assert await store.commit("s", rest) == Committed()
-    assert await store.deferred("s") == []
+    assert await store.pending("s") == []
     assert await store.commit("s", following(rest.after)) == Committed()
-    await store.defer("s", token.epoch, (("y", b""),), 3)
+    await store.add_pending("s", position.epoch, (("y", b""),), 3)
     await store.delete("s")
     await created(store)
-    assert await store.deferred("s") == []
+    assert await store.pending("s") == []
 
 
 async def test_segments_after_a_version_include_the_one_it_is_inside_of(store: Store) -> None:
-    token = await created(store)
+    position = await created(store)
     commits = []
     for count in (2, 3, 1):
-        commits.append(following(token, count))
+        commits.append(following(position, count))
         await store.commit("s", commits[-1])
-        token = commits[-1].after
+        position = commits[-1].after
     segments = [commit.segment for commit in commits]  # versions 1-2, 3-5, 6
     expected = {0: segments, 1: segments, 2: segments[1:], 4: segments[1:], 5: segments[2:], 6: [], 99: []}
     assert {after: await store.segments("s", after) for after in expected} == expected
@@ -271,9 +272,9 @@ async def test_a_long_log_comes_whole_and_in_order(store: Store) -> None:
 
 
 async def test_a_checkpoint_can_be_read_back(store: Store) -> None:
-    token = await grown(store, await created(store), 2)
+    position = await grown(store, await created(store), 2)
     assert await store.read_checkpoint("s", 2) is None
-    assert await store.write_checkpoint("s", token, b"\x00state\xff")
+    assert await store.write_checkpoint("s", position, b"\x00state\xff")
     head = await store.head("s")
     assert head is not None
     assert head.checkpoints == (2,)
@@ -282,20 +283,20 @@ async def test_a_checkpoint_can_be_read_back(store: Store) -> None:
 
 
 async def test_two_checkpoints_are_kept_and_the_log_reaches_back_to_the_older(store: Store) -> None:
-    tokens = [await grown(store, await created(store), 3)]
-    assert await store.write_checkpoint("s", tokens[0], b"at 3")
+    positions = [await grown(store, await created(store), 3)]
+    assert await store.write_checkpoint("s", positions[0], b"at 3")
     assert len(await store.segments("s", 0)) == 3  # one alone may be damaged: then everything is needed
-    tokens.append(await grown(store, tokens[0], 2))
-    assert await store.write_checkpoint("s", tokens[1], b"at 5")
+    positions.append(await grown(store, positions[0], 2))
+    assert await store.write_checkpoint("s", positions[1], b"at 5")
     assert [log.bounds(segment) for segment in await store.segments("s", 0)] == [(4, 4), (5, 5)]
-    tokens.append(await grown(store, tokens[1], 1, count=4))
-    assert await store.write_checkpoint("s", tokens[2], b"at 9")
+    positions.append(await grown(store, positions[1], 1, count=4))
+    assert await store.write_checkpoint("s", positions[2], b"at 9")
     head = await store.head("s")
     assert head is not None
     assert head.checkpoints == (9, 5)
     assert [await store.read_checkpoint("s", version) for version in (9, 5, 3)] == [b"at 9", b"at 5", None]
     assert [log.bounds(segment) for segment in await store.segments("s", 0)] == [(6, 9)]
-    await grown(store, tokens[2])
+    await grown(store, positions[2])
 
 
 async def test_an_older_checkpoint_may_come_late_but_not_after_a_newer_one(store: Store) -> None:
@@ -310,24 +311,24 @@ async def test_an_older_checkpoint_may_come_late_but_not_after_a_newer_one(store
 
 async def test_a_checkpoint_of_another_history_is_refused(store: Store) -> None:
     start = await created(store)
-    token = await grown(store, start, 3)
-    lost = following(replace(token, version=2), value=7.0).after  # version 3 too, by other events
-    ahead = replace(token, version=4)
-    for wrong in (start, lost, ahead, replace(token, epoch="another"), replace(token, chain=bytes(32))):
+    position = await grown(store, start, 3)
+    lost = following(replace(position, version=2), value=7.0).after  # version 3 too, by other events
+    ahead = replace(position, version=4)
+    for wrong in (start, lost, ahead, replace(position, epoch="another"), replace(position, chain=bytes(32))):
         assert not await store.write_checkpoint("s", wrong, b"wrong")
         assert await store.read_checkpoint("s", wrong.version) is None
-    assert not await store.write_checkpoint("nothing", token, b"wrong")
+    assert not await store.write_checkpoint("nothing", position, b"wrong")
     assert await store.head("nothing") is None
-    assert await store.write_checkpoint("s", token, b"right")
+    assert await store.write_checkpoint("s", position, b"right")
 
 
 async def test_snapshots_are_kept_by_name(store: Store) -> None:
-    token = await grown(store, await created(store), 2)
+    position = await grown(store, await created(store), 2)
     one, two = Snapshot("one", 2, 1.5), Snapshot("two", 1, 2.5)
-    assert await store.snapshot("s", token.epoch, two, b"\x00two", 2) == Kept()
-    assert await store.snapshot("s", token.epoch, one, bytes(300_000), 2) == Kept()
-    assert await store.snapshot("s", token.epoch, replace(one, version=9), b"", 3) == Taken()
-    assert await store.snapshot("s", token.epoch, replace(one, name="three"), b"", 2) == Full()
+    assert await store.snapshot("s", position.epoch, two, b"\x00two", 2) == Kept()
+    assert await store.snapshot("s", position.epoch, one, bytes(300_000), 2) == Kept()
+    assert await store.snapshot("s", position.epoch, replace(one, version=9), b"", 3) == Taken()
+    assert await store.snapshot("s", position.epoch, replace(one, name="three"), b"", 2) == Full()
     assert await store.snapshot("s", "another", replace(one, name="three"), b"", 9) == Conflict()
     assert await store.snapshots("s") == [one, two]
     assert await store.read_snapshot("s", "one") == bytes(300_000)
@@ -345,26 +346,26 @@ async def test_a_stream_may_begin_anew_with_another_learner(store: Store) -> Non
     await store.write_checkpoint("s", old, b"old")
     last = following(old, 1, ids=("a",))
     await store.commit("s", last)
-    await store.defer("s", old.epoch, (("b", b"waits"),), 9)
+    await store.add_pending("s", old.epoch, (("b", b"waits"),), 9)
     await store.snapshot("s", old.epoch, Snapshot("kept", 5, 1.0), b"kept", 9)
     start = replace(old, version=3, epoch="new", chain=bytes(32))
     assert not await store.replace("s", "another", start, "{}", "print", b"")
     assert await store.replace("s", old.epoch, start, '{"a": 1}', "other", b"learner")
     assert await store.head("s") == Head(start, '{"a": 1}', "other", (3,))
     assert await store.read_checkpoint("s", 3) == b"learner"
-    assert (await store.segments("s", 0), await store.deferred("s"), await store.recorded("s")) == ([], [], [])
+    assert (await store.segments("s", 0), await store.pending("s"), await store.recorded("s")) == ([], [], [])
     assert await store.commit("s", following(last.after)) == Conflict()
     assert await store.read_snapshot("s", "kept") == b"kept"
-    token = await grown(store, start, 2)
-    assert await store.write_checkpoint("s", token, b"newer")
+    position = await grown(store, start, 2)
+    assert await store.write_checkpoint("s", position, b"newer")
     assert not await store.replace("s", old.epoch, start, "{}", "print", b"")
 
 
 @pytest.mark.parametrize("size", [0, 1, 256 * 1024, 256 * 1024 + 1, 1_000_000])
 async def test_checkpoints_of_any_size(store: Store, size: int) -> None:
-    token = await grown(store, await created(store))
+    position = await grown(store, await created(store))
     blob = bytes(i * i % 251 for i in range(1000)) * (size // 1000 + 1)
-    assert await store.write_checkpoint("s", token, blob[:size])
+    assert await store.write_checkpoint("s", position, blob[:size])
     assert await store.read_checkpoint("s", 1) == blob[:size]
 
 

@@ -33,7 +33,7 @@ class Model:
     trimmed: int = 0
 
     @property
-    def token(self) -> LogPosition:
+    def position(self) -> LogPosition:
         """Of the head."""
         return self.commits[-1].after if self.commits else self.start
 
@@ -56,14 +56,14 @@ class Machine(RuleBasedStateMachine):
         self.model: Model | None = None
         self.epochs = 0
 
-    tokens = Bundle("tokens")
+    positions = Bundle("positions")
 
-    @initialize(target=tokens)
+    @initialize(target=positions)
     def begin(self) -> LogPosition:
         """The stream exists."""
         self.create()
         assert self.model is not None
-        return self.model.token
+        return self.model.position
 
     @rule()
     def create(self) -> None:
@@ -82,15 +82,17 @@ class Machine(RuleBasedStateMachine):
         assert self.loop.run(self.store.delete("s")) == (self.model is not None)
         self.model = None
 
-    @rule(target=tokens, count=st.integers(1, 3), ids=st.lists(st.sampled_from(IDS), unique=True, max_size=3))
+    @rule(target=positions, count=st.integers(1, 3), ids=st.lists(st.sampled_from(IDS), unique=True, max_size=3))
     def commit(self, count: int, ids: list[str]) -> LogPosition:
         """At the head."""
-        before = self.model.token if self.model else LogPosition.first("none")
+        before = self.model.position if self.model else LogPosition.first("none")
         return self.send(following(before, count, tuple(ids), value=float(len(ids))))
 
-    @rule(target=tokens, before=tokens, version=st.integers(-1, 1), ids=st.lists(st.sampled_from(IDS), max_size=1))
+    @rule(
+        target=positions, before=positions, version=st.integers(-1, 1), ids=st.lists(st.sampled_from(IDS), max_size=1)
+    )
     def commit_elsewhere(self, before: LogPosition, version: int, ids: list[str]) -> LogPosition:
-        """At a token of the past, or near it."""
+        """At a position of the past, or near it."""
         return self.send(following(replace(before, version=max(0, before.version + version)), 1, tuple(ids)))
 
     def send(self, commit: Commit) -> LogPosition:
@@ -99,7 +101,7 @@ class Machine(RuleBasedStateMachine):
         known = set() if model is None else {name for name, _ in model.known()}
         if any(name in known for name, _ in commit.outcomes):
             expected: object = Duplicate()
-        elif model is None or commit.before != model.token:
+        elif model is None or commit.before != model.position:
             expected = Conflict()
         else:
             expected = Committed()
@@ -107,22 +109,22 @@ class Machine(RuleBasedStateMachine):
         assert self.loop.run(self.store.commit("s", commit)) == expected
         return commit.after
 
-    @rule(token=tokens, blob=st.binary(max_size=4))
-    def checkpoint(self, token: LogPosition, blob: bytes) -> None:
-        """At any token that was ever thought of."""
+    @rule(position=positions, blob=st.binary(max_size=4))
+    def checkpoint(self, position: LogPosition, blob: bytes) -> None:
+        """At any position that was ever thought of."""
         model = self.model
         wanted = (
             model is not None
-            and any(commit.after == token for commit in model.commits)
-            and token.version > model.trimmed
-            and all(version < token.version for version, _ in model.checkpoints)
+            and any(commit.after == position for commit in model.commits)
+            and position.version > model.trimmed
+            and all(version < position.version for version, _ in model.checkpoints)
         )
-        assert self.loop.run(self.store.write_checkpoint("s", token, blob)) == wanted
+        assert self.loop.run(self.store.write_checkpoint("s", position, blob)) == wanted
         if wanted:
             assert model is not None
             if model.checkpoints:
                 model.trimmed = model.checkpoints[-1][0]
-            model.checkpoints.append((token.version, blob))
+            model.checkpoints.append((position.version, blob))
 
     @rule(after=st.integers(0, 40))
     def read(self, after: int) -> None:
@@ -141,7 +143,7 @@ class Machine(RuleBasedStateMachine):
             assert (head, outcomes) == (None, [None] * len(IDS))
             return
         kept = self.model.checkpoints[:-3:-1]
-        assert head == Head(self.model.token, "{}", "print", tuple(version for version, _ in kept))
+        assert head == Head(self.model.position, "{}", "print", tuple(version for version, _ in kept))
         known = self.model.known()
         assert outcomes == [dict(known).get(name) for name in IDS]
         assert self.loop.run(self.store.recorded("s")) == known

@@ -39,18 +39,18 @@ async def test_all_keys_of_a_stream_carry_its_hash_tag(redis: Redis, redis_store
 
 
 async def test_a_commit_is_one_command(redis: Redis, redis_store: RedisStore) -> None:
-    token = await grown(redis_store, await created(redis_store))
+    position = await grown(redis_store, await created(redis_store))
     await redis.config_resetstat()
-    await redis_store.commit("s", following(token, 3, ids=("a", "b", "c")))
+    await redis_store.commit("s", following(position, 3, ids=("a", "b", "c")))
     stats = await redis.info("commandstats")
     sent = {name: stat["calls"] for name, stat in stats.items() if "eval" in name or "script" in name}
     assert sent == {"cmdstat_evalsha": 1}
 
 
 async def test_a_server_that_has_forgotten_the_scripts(redis: Redis, redis_store: RedisStore) -> None:
-    token = await grown(redis_store, await created(redis_store))
+    position = await grown(redis_store, await created(redis_store))
     await redis.script_flush()
-    commit = following(token, ids=("a",))
+    commit = following(position, ids=("a",))
     assert await redis_store.commit("s", commit) == Committed()
     await redis.script_flush()
     assert await redis_store.commit("s", commit) == Duplicate()
@@ -86,25 +86,25 @@ async def test_a_full_server_refuses_and_changes_nothing(redis: Redis, redis_sto
 
 async def test_settings_of_the_server_that_break_a_promise_are_told(redis: Redis, redis_url: str) -> None:
     strict, fast = RedisStore(redis_url, 5), RedisStore(redis_url, 5, durable=False)
-    [doubt] = await strict.doubts()  # this server flushes once a second
-    assert "appendfsync always" in doubt
-    assert await fast.doubts() == []
+    [warning] = await strict.warnings()  # this server flushes once a second
+    assert "appendfsync always" in warning
+    assert await fast.warnings() == []
     await redis.config_set("maxmemory-policy", "allkeys-lru")
     try:
-        assert "noeviction" in (await fast.doubts())[0]
+        assert "noeviction" in (await fast.warnings())[0]
     finally:
         await redis.config_set("maxmemory-policy", "noeviction")
     await redis.config_set("appendonly", "no")
     try:
-        [doubt] = await fast.doubts()
-        assert "appendonly yes" in doubt
+        [warning] = await fast.warnings()
+        assert "appendonly yes" in warning
     finally:
         await redis.config_set("appendonly", "yes")
     await redis.acl_setuser(
         "limited", enabled=True, nopass=True, categories=["+@all"], commands=["-config"], keys=["*"]
     )
     limited = RedisStore(redis_url + "?username=limited&password=x", 5)
-    assert await limited.doubts() == []
+    assert await limited.warnings() == []
     for store in (strict, fast, limited):
         await store.close()
 
@@ -129,9 +129,9 @@ async def test_a_name_without_a_head_is_no_stream(redis: Redis, redis_store: Red
 
 
 async def test_a_large_checkpoint_is_in_chunks_that_stay(redis: Redis, redis_store: RedisStore) -> None:
-    token = await grown(redis_store, await created(redis_store))
+    position = await grown(redis_store, await created(redis_store))
     blob = os.urandom(2 * CHUNK + 5)
-    assert await redis_store.write_checkpoint("s", token, blob)
+    assert await redis_store.write_checkpoint("s", position, blob)
     keys = await _keys(redis, "*:ck:*")
     assert [await redis.strlen(key) for key in keys] == [CHUNK, CHUNK, 5]
     assert [await redis.ttl(key) for key in keys] == [-1, -1, -1]
@@ -140,67 +140,67 @@ async def test_a_large_checkpoint_is_in_chunks_that_stay(redis: Redis, redis_sto
 
 @pytest.mark.parametrize("missing", [0, 1, 2])
 async def test_a_checkpoint_with_a_missing_chunk_is_none(redis: Redis, redis_store: RedisStore, missing: int) -> None:
-    token = await grown(redis_store, await created(redis_store))
-    await redis_store.write_checkpoint("s", token, os.urandom(2 * CHUNK + 5))
+    position = await grown(redis_store, await created(redis_store))
+    await redis_store.write_checkpoint("s", position, os.urandom(2 * CHUNK + 5))
     await redis.delete((await _keys(redis, "*:ck:*"))[missing])
     assert await redis_store.read_checkpoint("s", 1) is None
 
 
 async def test_chunks_that_nobody_needs_are_removed(redis: Redis, redis_store: RedisStore) -> None:
-    token = await created(redis_store)
+    position = await created(redis_store)
     for _ in range(4):
-        token = await grown(redis_store, token)
-        assert await redis_store.write_checkpoint("s", token, bytes(CHUNK + 1))
+        position = await grown(redis_store, position)
+        assert await redis_store.write_checkpoint("s", position, bytes(CHUNK + 1))
     assert len(await _keys(redis, "*:ck:*")) == 4  # two checkpoints of two chunks
-    assert not await redis_store.write_checkpoint("s", token, bytes(CHUNK + 1))
+    assert not await redis_store.write_checkpoint("s", position, bytes(CHUNK + 1))
     assert len(await _keys(redis, "*:ck:*")) == 4
 
 
 async def test_chunks_of_a_writer_that_died_expire(
     redis: Redis, redis_store: RedisStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    token = await grown(redis_store, await created(redis_store))
+    position = await grown(redis_store, await created(redis_store))
     monkeypatch.setattr(checkpoints, "UNCLAIMED_SECONDS", 1)
     broken = RedisStore("unix:///nowhere", timeout=1)
     broken._chunks = redis_store._chunks
     with pytest.raises(Unavailable):  # writes the chunks, then dies: its scripts go nowhere
-        await broken.write_checkpoint("s", token, b"state")
+        await broken.write_checkpoint("s", position, b"state")
     await broken.close()
     [key] = await _keys(redis, "*:ck:*")
     assert 0 <= await redis.ttl(key) <= 1
 
 
 async def test_two_writers_of_one_version(redis: Redis, redis_store: RedisStore) -> None:
-    token = await grown(redis_store, await created(redis_store))
+    position = await grown(redis_store, await created(redis_store))
     blobs = [bytes([i]) * (2 * CHUNK) for i in range(4)]
-    written = await asyncio.gather(*(redis_store.write_checkpoint("s", token, blob) for blob in blobs))
+    written = await asyncio.gather(*(redis_store.write_checkpoint("s", position, blob) for blob in blobs))
     assert sorted(written) == [False, False, False, True]
     assert await redis_store.read_checkpoint("s", 1) == blobs[written.index(True)]
     assert len(await _keys(redis, "*:ck:*")) == 2
 
 
 async def test_only_one_of_many_at_once_commits(redis_store: RedisStore) -> None:
-    token = await created(redis_store)
-    attempts = [redis_store.commit("s", following(token, ids=(f"id-{i}",), value=i)) for i in range(3 * CONNECTIONS)]
+    position = await created(redis_store)
+    attempts = [redis_store.commit("s", following(position, ids=(f"id-{i}",), value=i)) for i in range(3 * CONNECTIONS)]
     results = await asyncio.gather(*attempts)
     assert (results.count(Committed()), results.count(Conflict())) == (1, 3 * CONNECTIONS - 1)
     assert len(await redis_store.segments("s", 0)) == 1
 
 
 async def test_cancelled_commands_take_no_connection_with_them(redis_store: RedisStore) -> None:
-    token = await created(redis_store)
+    position = await created(redis_store)
     for delay in range(2 * CONNECTIONS):
-        tasks = [asyncio.create_task(redis_store.commit("s", following(token, ids=("x",)))) for _ in range(4)]
+        tasks = [asyncio.create_task(redis_store.commit("s", following(position, ids=("x",)))) for _ in range(4)]
         for _ in range(delay % 8):
             await asyncio.sleep(0)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-    assert await redis_store.commit("s", following(token, ids=("x",))) in (Committed(), Duplicate())
+    assert await redis_store.commit("s", following(position, ids=("x",))) in (Committed(), Duplicate())
     await asyncio.gather(*(redis_store.ping() for _ in range(2 * CONNECTIONS)))
     head = await redis_store.head("s")
     assert head is not None
-    assert head.token.version == 1
+    assert head.position.version == 1
 
 
 async def test_a_server_that_hangs(server: EmbeddedServer) -> None:
@@ -223,7 +223,7 @@ async def test_a_server_that_hangs(server: EmbeddedServer) -> None:
     assert await store.commit("s", commit) in (Committed(), Duplicate())
     head = await store.head("s")
     assert head is not None
-    assert head.token == commit.after
+    assert head.position == commit.after
     await asyncio.gather(*(store.names() for _ in range(2 * CONNECTIONS)))
     await store.close()
 
@@ -231,9 +231,9 @@ async def test_a_server_that_hangs(server: EmbeddedServer) -> None:
 @pytest.mark.parametrize("kill", [False, True], ids=["stopped", "killed"])
 async def test_what_was_committed_survives_the_server(server: EmbeddedServer, kill: bool) -> None:
     store = RedisStore(server.url, timeout=5)
-    token = await grown(store, await created(store), 20)
-    await store.write_checkpoint("s", token, b"state")
-    commit = following(token, ids=("a",))
+    position = await grown(store, await created(store), 20)
+    await store.write_checkpoint("s", position, b"state")
+    commit = following(position, ids=("a",))
     assert await store.commit("s", commit) == Committed()
     if kill:
         os.kill(server.pid, signal.SIGKILL)
@@ -243,7 +243,7 @@ async def test_what_was_committed_survives_the_server(server: EmbeddedServer, ki
     await server.start()
     head = await store.head("s")
     assert head is not None
-    assert (head.token, head.checkpoints) == (commit.after, (20,))
+    assert (head.position, head.checkpoints) == (commit.after, (20,))
     assert len(await store.segments("s", 0)) == 21
     assert await store.read_checkpoint("s", 20) == b"state"
     assert await store.commit("s", commit) == Duplicate()
@@ -253,17 +253,17 @@ async def test_what_was_committed_survives_the_server(server: EmbeddedServer, ki
 
 async def test_a_server_that_may_not_write(server: EmbeddedServer) -> None:
     store = RedisStore(server.url, timeout=5)
-    token = await created(store)
+    position = await created(store)
     async with Redis.from_url(server.url) as redis:
         await redis.config_set("min-replicas-to-write", 1)
         with pytest.raises(Unavailable, match="NOREPLICAS"):
-            await store.commit("s", following(token, ids=("a",)))
+            await store.commit("s", following(position, ids=("a",)))
         await redis.config_set("min-replicas-to-write", 0)
         await redis.replicaof("127.0.0.1", "1")
         with pytest.raises(Unavailable, match="READONLY"):
-            await store.commit("s", following(token, ids=("a",)))
+            await store.commit("s", following(position, ids=("a",)))
         await redis.replicaof("NO", "ONE")
-    assert await store.commit("s", following(token, ids=("a",))) == Committed()
+    assert await store.commit("s", following(position, ids=("a",))) == Committed()
     await store.close()
 
 

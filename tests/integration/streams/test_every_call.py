@@ -114,7 +114,7 @@ async def test_every_call_may_fail(store_of: Callable[[], Store], way: str) -> N
         head = await real.head("s")
         if head is not None:
             # What was acknowledged is there; what is there beyond it is a prefix of what was sent.
-            assert max(acknowledged, default=0) <= head.token.version
+            assert max(acknowledged, default=0) <= head.position.version
         again = Process(real)
         await again.streams.create("s", CONFIG)
         final = await again.learn(1, LAST)

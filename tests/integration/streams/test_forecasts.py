@@ -38,14 +38,14 @@ async def test_a_forecast_runs_through_what_waits_to_the_bit(store: Store) -> No
     # One waits for its label, a complete one behind it, and two more, of which the last has its label already.
     await process.streams.observe("s", [Event(id="e31"), event(32), Event(id="e33"), Event(id="e34")])
     await process.streams.observe("s", [Label(label="e34", y={"y": value(34)})])
-    waiting = await store.deferred("s")
+    waiting = await store.pending("s")
     learner.observe_many([[NAN], [value(32)], [NAN], [value(34)]])
     for replica in (process, Process(store)):
         forecast = await replica.streams.forecast("s", 4)
         assert (forecast.version, forecast.pending, forecast.stale) == (30, 4, False)
         assert forecast.steps == said(learner, 4)
     # Nothing was learnt or written for it, and nothing is learnt otherwise because of it.
-    assert await store.deferred("s") == waiting
+    assert await store.pending("s") == waiting
     assert (await process.streams.status("s")).digest == oracle(30)
     await process.streams.observe("s", [Label(label=f"e{number}", y={"y": value(number)}) for number in (31, 33)])
     forecast = await process.streams.forecast("s", 4)
@@ -95,9 +95,9 @@ class BusyStore(MemoryStore):
             raise Unavailable("away")
         return await super().head(stream)
 
-    async def deferred(self, stream: str) -> list[tuple[str, bytes]]:
-        """See `Store.deferred`."""
-        found = await super().deferred(stream)
+    async def pending(self, stream: str) -> list[tuple[str, bytes]]:
+        """See `Store.pending`."""
+        found = await super().pending(stream)
         happens, self.happens = self.happens, None
         if happens is not None:
             await happens()

@@ -198,11 +198,11 @@ async def copy_of(store: MemoryStore) -> MemoryStore:
     head = await store.head("s")
     assert head is not None
     twin = MemoryStore()
-    made = await twin.create("s", LogPosition.first(head.token.epoch), head.config, head.fingerprint, 10)
+    made = await twin.create("s", LogPosition.first(head.position.epoch), head.config, head.fingerprint, 10)
     assert made is not None
     from nobacktrack.service.codec import segments as log
 
-    before = made[0].token
+    before = made[0].position
     for segment in await store.segments("s", 0):
         after = LogPosition(log.bounds(segment)[1], before.epoch, log.link(before.chain, segment))
         await twin.commit("s", Commit(before, after, segment, ()))

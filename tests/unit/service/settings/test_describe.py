@@ -62,12 +62,12 @@ def test_what_only_looks_like_a_setting_is_found(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize(
-    ("version", "doubts"), [("6.2.14", 1), ("7.0.15", 0), ("7.2.4", 0), ("8.4.0", 0), ("255.255.255", 0), ("", 0)]
+    ("version", "count"), [("6.2.14", 1), ("7.0.15", 0), ("7.2.4", 0), ("8.4.0", 0), ("255.255.255", 0), ("", 0)]
 )
-def test_a_redis_that_is_too_old_is_told(version: str, doubts: int) -> None:
+def test_a_redis_that_is_too_old_is_told(version: str, count: int) -> None:
     found = too_old({"redis_version": version})
-    assert len(found) == doubts
-    assert all(version in doubt for doubt in found)
+    assert len(found) == count
+    assert all(version in warning for warning in found)
 
 
 def test_the_table_of_the_documentation_is_the_one_of_the_settings() -> None:

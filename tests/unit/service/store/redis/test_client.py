@@ -2,7 +2,7 @@
 
 import pytest
 
-from nobacktrack.service.store.redis.client import RedisAddress, place
+from nobacktrack.service.store.redis.client import RedisAddress, read_address
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ from nobacktrack.service.store.redis.client import RedisAddress, place
     ],
 )  # fmt: skip
 def test_places(url: str, expected: RedisAddress) -> None:
-    found = place(url)
+    found = read_address(url)
     common = {name: found.options[name] for name in expected.options}
     assert (found.kind, found.hosts, found.primary) == (expected.kind, expected.hosts, expected.primary)
     assert common == expected.options
@@ -52,5 +52,5 @@ def test_places(url: str, expected: RedisAddress) -> None:
 )
 def test_other_urls_are_refused_without_their_password(url: str) -> None:
     with pytest.raises(ValueError, match=r"^[^:]|:") as refused:
-        place(url)
+        read_address(url)
     assert "s3cret" not in str(refused.value)

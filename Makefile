@@ -65,8 +65,8 @@ bench-learning: .venv/.dev ## How well it learns, in half an hour: writes tests/
 lock: ## Write the lock files anew from pyproject.toml; ARGS=--upgrade takes the newest versions
 	@uv=.venv/bin/uv; [ -x $$uv ] || uv=$$(command -v uv) || \
 		{ echo "make lock needs uv: 'make test' puts it into .venv" >&2; exit 1; }; \
-	$$uv $(COMPILE) --group build --output-file requirements.lock pyproject.toml && \
-	$$uv $(COMPILE) --group dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml && \
+	$$uv $(COMPILE) --extra server --group build --output-file requirements.lock pyproject.toml && \
+	$$uv $(COMPILE) --extra server --group dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml && \
 	$$uv $(COMPILE) --python-version 3.11 --output-file requirements-contract.lock --group contract
 
 docs: .venv/.run ## Write what docs/OPERATIONS.md says of the settings from service/settings/__init__.py

@@ -34,3 +34,7 @@ __all__ = [
     "to_bytes",
     "warm_up",
 ]
+
+# Where users import these from, in tracebacks and in help().
+for _public in (Config, ConfigError, DamagedState, Forecast, Learner, OtherFormat, Outcomes, from_bytes, to_bytes):
+    _public.__module__ = __name__.partition(".")[0]

@@ -10,44 +10,70 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nobacktrack.model import Config, ConfigError, Forecast, Learner, Outcomes, from_bytes, to_bytes
-    from nobacktrack.service.client.aio import AsyncClient
-    from nobacktrack.service.client.errors import ClientError
-    from nobacktrack.service.client.sync import Client
-    from nobacktrack.service.schemas import Event, Outcome
-
-_HOMES = {
-    "AsyncClient": "nobacktrack.service.client.aio",
-    "Client": "nobacktrack.service.client.sync",
-    "ClientError": "nobacktrack.service.client.errors",
-    "Config": "nobacktrack.model",
-    "ConfigError": "nobacktrack.model",
-    "Event": "nobacktrack.service.schemas",
-    "Forecast": "nobacktrack.model",
-    "Learner": "nobacktrack.model",
-    "Outcome": "nobacktrack.service.schemas",
-    "Outcomes": "nobacktrack.model",
-    "from_bytes": "nobacktrack.model",
-    "to_bytes": "nobacktrack.model",
-}
+    from .model import (
+        Config,
+        ConfigError,
+        DamagedState,
+        Forecast,
+        Learner,
+        OtherFormat,
+        Outcomes,
+        from_bytes,
+        to_bytes,
+    )
+    from .service.client import Answer, ApiError, AsyncClient, Client, ClientError, Connection, Unreachable, connect
+    from .service.schemas import Event, Outcome, Problem, StreamHead, StreamStatus
 
 __all__ = [
+    "Answer",
+    "ApiError",
     "AsyncClient",
     "Client",
     "ClientError",
     "Config",
     "ConfigError",
+    "Connection",
+    "DamagedState",
     "Event",
     "Forecast",
     "Learner",
+    "OtherFormat",
     "Outcome",
     "Outcomes",
+    "Problem",
+    "StreamHead",
+    "StreamStatus",
+    "Unreachable",
+    "connect",
     "from_bytes",
     "to_bytes",
 ]
+
+_CLIENT = ("Answer", "ApiError", "AsyncClient", "Client", "ClientError", "Connection", "Unreachable", "connect")
+_SCHEMAS = ("Event", "Outcome", "Problem", "StreamHead", "StreamStatus")
+_HOMES = (
+    dict.fromkeys(__all__, ".model")
+    | dict.fromkeys(_CLIENT, ".service.client")
+    | dict.fromkeys(_SCHEMAS, ".service.schemas")
+)
+"""The module that each public name is loaded from."""
 
 
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module 'nobacktrack' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    try:
+        value: object = getattr(import_module(_HOMES[name], __name__), name)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] in {"numpy", "numba"}:
+            raise ImportError(
+                f"nobacktrack.{name} needs {error.name}: pip install 'nobacktrack[learner]', "
+                "or pip install 'nobacktrack[server]' for the service too"
+            ) from error
+        raise
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -245,3 +245,8 @@ class Problem(BaseModel):
 def number(said: Said | Symbol) -> float | None:
     """A measurement or the prediction of one; None where it is missing, or about symbols."""
     return None if said is None or isinstance(said, str | dict) else said
+
+
+# Where users import these from, in tracebacks and in help(). Not in the class bodies: pydantic reads the source there.
+for _public in (Event, Outcome, Problem, StreamHead, StreamStatus):
+    _public.__module__ = __name__.partition(".")[0]

@@ -1,4 +1,4 @@
-"""The client for programs that run in an event loop. What is asked and what it means is in `client_calls`."""
+"""The client for programs that run in an event loop. `calls` says what each request is and what its answer means."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
@@ -25,7 +25,7 @@ class AsyncClient:
     """`Client` with coroutines: the same methods and arguments, the same answers and errors.
 
     >>> import asyncio
-    >>> from nobacktrack.service.schemas import Event
+    >>> from nobacktrack import Event
     >>> async def main():
     ...     async with AsyncClient(URL) as client:
     ...         await client.create("steps", targets=["count"], units=8)

@@ -1,18 +1,4 @@
-"""Typed clients: `Client` and `AsyncClient` for HTTP, `connect` for the WebSocket of one stream.
-
-    with Client("http://127.0.0.1:8000") as client:
-        client.create("taxi", targets=["rides"])
-        print(client.observe("taxi", {"rides": 10844}).next)
-
-A client asks again by itself where that is safe: after no answer, half an answer, or a refusal that passes (408, 429,
-502, 503, 504). It waits a little longer each time, at least as long as the service says, and gives up after `retries`
-attempts more or when `deadline` seconds have passed. An event is repeated under its id, so that it is learnt once; one
-without an id gets one. `retries=0` asks once.
-
-What they raise is ClientError: ApiError, the service said no; Unreachable, it said nothing that makes sense. Both are
-raised after the last attempt. In the examples below, which the tests run, `URL` is a service and `client` a
-`Client(URL)`.
-"""
+"""The client for programs without an event loop. `calls` says what each request is and what its answer means."""
 
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
@@ -107,7 +93,7 @@ class Client:
         0
         >>> client.create("oven", targets=["fahrenheit"])
         Traceback (most recent call last):
-        service.client_errors.ApiError: The stream exists with another configuration: ...
+        nobacktrack.ApiError: The stream exists with another configuration: ...
         """
         return self._ask(calls.create(stream, config, fields))
 
@@ -116,7 +102,7 @@ class Client:
 
         >>> client.status("nobody")
         Traceback (most recent call last):
-        service.client_errors.ApiError: There is no such stream: ...
+        nobacktrack.ApiError: There is no such stream: ...
         """
         return self._ask(calls.status(stream))
 
@@ -163,7 +149,7 @@ class Client:
         `line` of a problem counts the events from 1. After an outage it goes on with the first event that has no
         answer; without retries, each event that fell into the outage has a problem instead.
 
-        >>> from nobacktrack.service.schemas import Event
+        >>> from nobacktrack import Event
         >>> _ = client.create("waves", targets=["height"], units=8)
         >>> events = (Event(y={"height": float(n % 5)}) for n in range(2000))
         >>> [answer.version for answer in client.observe_many("waves", events)][-1]

@@ -5,13 +5,17 @@ from collections.abc import Iterator
 
 import pytest
 
-from nobacktrack.service.client import aio
-from nobacktrack.service.client import sync as client
-from nobacktrack.service.client.sync import Client
+from nobacktrack import AsyncClient, Client
 from tests.support.processes import RunningService
 
 FINDER = doctest.DocTestFinder(exclude_empty=True)
-EXAMPLES = [example for module in (client, aio) for example in FINDER.find(module, module.__name__) if example.examples]
+NAMES = {"AsyncClient": AsyncClient, "Client": Client}
+EXAMPLES = [
+    example
+    for name, value in NAMES.items()
+    for example in FINDER.find(value, name, module=False, globs={**NAMES})
+    if example.examples
+]
 
 
 @pytest.fixture

@@ -1,19 +1,20 @@
-"""Every setting of the service. The only reader of the environment.
+"""Every setting of the service. Nothing else reads the environment.
 
-Each has the prefix NBT_ (NBT_PORT=9000); REDIS_URL alone has none, because every platform calls it so.
+A setting has the prefix NBT_ (NBT_PORT=9000). REDIS_URL and the OTEL_ names have none: other programs use them as well.
 """
 
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from ..errors import CommandError
 
 Positive = Annotated[int, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0)]
-
 
 PREFIX = "NBT_"
 
@@ -26,6 +27,7 @@ class Settings(BaseSettings):
         frozen=True,
         extra="ignore",
         populate_by_name=True,
+        use_attribute_docstrings=True,
         # A compose file cannot leave a variable out, only leave it empty.
         env_ignore_empty=True,
     )
@@ -49,8 +51,9 @@ class Settings(BaseSettings):
     key: SecretStr | None = None
     """The key with which the commands of this program ask a service."""
     redis_url: Annotated[str | None, Field(validation_alias=AliasChoices("REDIS_URL", "NBT_REDIS_URL"))] = None
-    """The store: redis://, rediss://, unix://, redis+sentinel:// or redis+cluster:// (`service/store/redis/client.py`).
-    Without it the service starts a server of its own in NBT_DATA_DIR."""
+    """The store: redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://; valkey:// means the same as
+    redis:// everywhere (`service/store/redis/address.py`). Without it the service starts a server of its own in
+    NBT_DATA_DIR."""
     data_dir: Path = Path(".nobacktrack")
     """Where the service's own server keeps its files."""
     redis_server: str | None = None
@@ -136,8 +139,22 @@ class Settings(BaseSettings):
         return origins
 
 
+def read_settings(**given: Any) -> Settings:
+    """The settings of the environment, except for those that are given here and are not None.
+
+    Raises CommandError, with one line about the first value that is wrong.
+    """
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        wrong = error.errors(include_url=False)[0]
+        field = str(wrong["loc"][0])
+        name = field if field.isupper() else f"{PREFIX}{field.upper()}"
+        raise CommandError(f"the environment's {name} has a value that it cannot have: {wrong['msg']}") from error
+
+
 def variables(field: str) -> tuple[str, ...]:
-    """The names that a setting has in the environment, the one that counts first."""
+    """The names of a setting in the environment. When several are set, the first of these counts."""
     alias = Settings.model_fields[field].validation_alias
     if alias is None:
         return (f"{PREFIX}{field.upper()}",)
@@ -145,6 +162,6 @@ def variables(field: str) -> tuple[str, ...]:
 
 
 def unknown() -> list[str]:
-    """What looks like a setting in the environment and is none."""
+    """Names in the environment that begin as a setting does and belong to no setting."""
     known = {name for field in Settings.model_fields for name in variables(field)}
     return sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)

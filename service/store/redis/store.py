@@ -41,8 +41,9 @@ from ..base import (
     Usage,
 )
 from . import health
+from .address import read_address
 from .checkpoints import Chunks, parsed
-from .client import BoundedClient, Script, key, read_address
+from .client import BoundedClient, Script, key
 
 NAMES = "nbt:streams"
 FIELDS = ("version", "epoch", "chain", "config", "fingerprint", "checkpoints")

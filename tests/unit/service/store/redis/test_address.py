@@ -2,7 +2,7 @@
 
 import pytest
 
-from nobacktrack.service.store.redis.client import RedisAddress, read_address
+from nobacktrack.service.store.redis.address import RedisAddress, read_address
 
 
 @pytest.mark.parametrize(
@@ -21,10 +21,14 @@ from nobacktrack.service.store.redis.client import RedisAddress, read_address
                 {"username": "u@", "password": "p/", "ssl": True, "db": 3}, {"password": "s ", "ssl": True},
             ),
         ),
+        ("valkey://h:1/2", RedisAddress("one", options={"host": "h", "port": 1, "db": 2})),
+        ("valkeys://:p@h", RedisAddress("one", options={"host": "h", "password": "p"})),
+        ("valkey+sentinel://a:1/main", RedisAddress("sentinel", (("a", 1),), "main")),
+        ("valkeys+cluster://a:1", RedisAddress("cluster", (("a", 1),), options={"ssl": True})),
         ("redis+cluster://:p@a:1,[::1]", RedisAddress("cluster", (("a", 1), ("::1", 6379)), options={"password": "p"})),
     ],
 )  # fmt: skip
-def test_places(url: str, expected: RedisAddress) -> None:
+def test_the_servers_that_a_url_names(url: str, expected: RedisAddress) -> None:
     found = read_address(url)
     common = {name: found.options[name] for name in expected.options}
     assert (found.kind, found.hosts, found.primary) == (expected.kind, expected.hosts, expected.primary)
@@ -38,6 +42,8 @@ def test_places(url: str, expected: RedisAddress) -> None:
     [
         "http://h",
         "redis+other://h",
+        "valkey+other://h",
+        "valkeyss://h",
         "http+cluster://h",
         "redis+cluster://s3cret@/",
         "redis+cluster://:s3cret@a:b",
@@ -54,3 +60,9 @@ def test_other_urls_are_refused_without_their_password(url: str) -> None:
     with pytest.raises(ValueError, match=r"^[^:]|:") as refused:
         read_address(url)
     assert "s3cret" not in str(refused.value)
+
+
+def test_valkeys_is_tls_as_rediss_is() -> None:
+    one, other = (read_address(f"{scheme}://h").options["connection_class"] for scheme in ("valkeys", "rediss"))
+    assert one is other
+    assert one is not read_address("valkey://h").options.get("connection_class")

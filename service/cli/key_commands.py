@@ -10,7 +10,7 @@ from rich.table import Table
 
 from ..errors import CommandError
 from ..security import keys
-from ..settings.environment import settings
+from ..settings import read_settings
 
 app = typer.Typer(help="Keys of a service: who may do what.", no_args_is_help=True)
 
@@ -56,7 +56,7 @@ def revoke(
 
 
 def _path(given: Path | None) -> Path:
-    path = given or settings().keys_file
+    path = given or read_settings().keys_file
     if path is None:
         raise CommandError("which file? Name it with --file, or in NBT_KEYS_FILE")
     return path

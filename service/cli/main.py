@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from ..client.sync import Client, ClientError
 from ..errors import CommandError
 from ..server.sockets import listen
-from ..settings.environment import settings as _settings
+from ..settings import read_settings
 from . import client_commands, key_commands, local_service, settings_command, store_commands
 from .demo import run as demo
 from .demo.daily import Seasons
@@ -83,7 +83,7 @@ def serve(
     parent_fd: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Run the service until Ctrl-C or a kill. Without REDIS_URL it starts a store of its own in the data directory."""
-    settings = _settings(host=host, port=port, data_dir=data_dir)
+    settings = read_settings(host=host, port=port, data_dir=data_dir)
     if embedded:
         settings = settings.model_copy(update={"redis_url": None})
     if anonymous:
@@ -114,7 +114,7 @@ def demo_(
     console = Console()
     with contextlib.suppress(KeyboardInterrupt), contextlib.ExitStack() as stack:
         if url is None:
-            settings = _settings(port=port, data_dir=data_dir)
+            settings = read_settings(port=port, data_dir=data_dir)
             service = local_service.LocalService(settings.data_dir, port=settings.port)
             with _waiting(console, "starting the service; the first time it compiles the kernels"):
                 stack.enter_context(service)

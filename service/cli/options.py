@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from ..settings.environment import settings
+from ..settings import read_settings
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")]
 Port = Annotated[int | None, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.", show_default="8000")]
@@ -20,13 +20,13 @@ Stream = Annotated[str, typer.Argument(help="Name of the stream.", metavar="STRE
 
 def key() -> str | None:
     """The key with which this person asks a service."""
-    found = settings().key
+    found = read_settings().key
     return None if found is None else found.get_secret_value()
 
 
 def address(url: str | None) -> str:
     """The service to ask: the one given, or the one of the settings."""
-    chosen = settings()
+    chosen = read_settings()
     return url or f"http://{chosen.host}:{chosen.port}"
 
 

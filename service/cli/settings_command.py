@@ -9,9 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ..settings import unknown
+from ..settings import read_settings, unknown
 from ..settings.describe import shown
-from ..settings.environment import settings as read
 
 app = typer.Typer()
 
@@ -22,7 +21,7 @@ def settings(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")
 
     Secrets are not shown. docs/OPERATIONS.md says what each means.
     """
-    rows = shown(read())
+    rows = shown(read_settings())
     if as_json:
         print(json.dumps({"settings": [dataclasses.asdict(row) for row in rows], "unknown": unknown()}))
         return

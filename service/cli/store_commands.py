@@ -15,7 +15,7 @@ from rich.table import Table
 
 from ..errors import CommandError
 from ..schemas import STREAM_NAME
-from ..settings.environment import settings
+from ..settings import read_settings
 from .options import DataDir, Json, Stream, print_
 
 app = typer.Typer()
@@ -45,11 +45,11 @@ def replay_log_(
     tried = dict(map(replay_log.setting, changes or []))
 
     async def rebuilt() -> replay_log.Replayed:
-        async with factory.open_store(settings(data_dir=data_dir)) as store:
+        async with factory.open_store(read_settings(data_dir=data_dir)) as store:
             return await replay_log.rebuild(store, stream, first, last)
 
     async def compared() -> tuple[replay_log.Losses, ...]:
-        async with factory.open_store(settings(data_dir=data_dir)) as store:
+        async with factory.open_store(read_settings(data_dir=data_dir)) as store:
             return await replay_log.compare(store, stream, tried, first, last)
 
     if tried:
@@ -88,7 +88,7 @@ def export_(
     from ..store import factory
 
     async def work() -> archive.Summary:
-        async with factory.open_store(settings(data_dir=data_dir)) as store:
+        async with factory.open_store(read_settings(data_dir=data_dir)) as store:
             return await archive.export(store, stream, file)
 
     _say(as_json, asyncio.run(work()), f"written to {file}")
@@ -109,7 +109,7 @@ def import_(
 
     if name is not None and not re.fullmatch(STREAM_NAME, name):
         raise CommandError("a stream's name is 1 to 64 letters, digits, _ or -")
-    chosen = settings(data_dir=data_dir)
+    chosen = read_settings(data_dir=data_dir)
     if chosen.redis_url is None:
         chosen.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
 

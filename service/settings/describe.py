@@ -1,10 +1,6 @@
-"""The settings as people read them: what each is called, what it is, where that comes from; never a secret."""
+"""The settings as people read them: name, value, default and source of each; never a secret."""
 
-import ast
-import inspect
 import re
-import textwrap
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pydantic import SecretStr
@@ -12,7 +8,7 @@ from pydantic import SecretStr
 from . import Settings, variables
 
 NOTHING = ""
-"""How a setting that has no value is written."""
+"""The text of a setting without a value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +16,11 @@ class Shown:
     """One setting."""
 
     name: str
-    """In the environment."""
+    """Its name in the environment."""
     value: str
     default: str
     source: str
-    """`default`, or `environment`: where a setting is given there, it counts even if it is the default."""
+    """`environment` for a setting that is given there, even with its default value; else `default`."""
 
 
 def shown(settings: Settings) -> list[Shown]:
@@ -41,21 +37,14 @@ def shown(settings: Settings) -> list[Shown]:
 
 
 def meanings() -> dict[str, str]:
-    """What each setting means, by its name in the environment: the words below it in `service/settings/__init__.py`."""
-    (tree,) = ast.parse(textwrap.dedent(inspect.getsource(Settings))).body
-    assert isinstance(tree, ast.ClassDef)
-    return {variables(name)[0]: text for name, text in _described(tree) if name in Settings.model_fields}
-
-
-def _described(tree: ast.ClassDef) -> Iterator[tuple[str, str]]:
-    for node, after in zip(tree.body, tree.body[1:], strict=False):
-        match node, after:
-            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
-                yield name, " ".join(inspect.cleandoc(text).split())
+    """What each setting means, by its name in the environment: the docstring below its field."""
+    return {
+        variables(name)[0]: " ".join((field.description or "").split()) for name, field in Settings.model_fields.items()
+    }
 
 
 def _text(value: object) -> str:
-    """A value as the environment would have it."""
+    """A value as one writes it in the environment."""
     match value:
         case None:
             return NOTHING
@@ -74,7 +63,7 @@ def _text(value: object) -> str:
 
 
 def _address(url: str) -> str:
-    """A URL without user, password and query; nothing of one in which a password may be anywhere."""
+    """A URL without user, password and query. Of a URL in which a password may stand anywhere, only the scheme."""
     scheme, _, rest = url.partition("://")
     place, mark, path, query = re.fullmatch(r"([^/?#]*)(/?)([^?#]*)(.*)", rest, re.DOTALL).groups()  # type: ignore[union-attr]
     if "@" in path + query:

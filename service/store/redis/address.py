@@ -46,7 +46,7 @@ def read_address(url: str) -> RedisAddress:
         return RedisAddress("one", options=dict(parse_url(f"{secure}{colon}{rest}")))
     if secure not in ("redis", "rediss") or kind not in ("sentinel", "cluster"):
         raise ValueError(
-            "the scheme must be redis, rediss, unix, redis+sentinel or redis+cluster (or valkey for redis)"
+            "the scheme must be redis, rediss, unix, redis+sentinel or redis+cluster (valkey stands for redis)"
         )
     # Not urlsplit: Debian's Python 3.11.2 and newer releases refuse an IPv6 address that is not the only host.
     parts = re.match(r"(?:(?P<login>[^/?#]*)@)?(?P<hosts>[^/?#]*)(?P<path>[^?#]*)(?:\?(?P<query>[^#]*))?", rest)

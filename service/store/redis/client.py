@@ -103,7 +103,7 @@ class BoundedClient:
                 command.close()  # does nothing, unless no slot came free in time
 
     async def run(self, script: Script, keys: list[str], *arguments: bytes | str | int) -> Any:
-        """Run a script: one round trip, or two when the server (new, restarted, failed over) does not know the script."""
+        """Run a script, in one round trip, or in two when a server (new, restarted, failed over) does not know it."""
         with tracing.script(script.name):
             try:
                 return await self.reply(self.redis.evalsha(script.sha, len(keys), *keys, *arguments))

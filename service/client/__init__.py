@@ -14,6 +14,9 @@ to an event that has none.
 
 Every error is a ClientError: ApiError means that the service refused, Unreachable that it gave no answer or none that
 makes sense. Both are raised after the last attempt.
+
+To change this package, open `sync.py` first; `aio.py` is the same with coroutines, and `calls.py` has the requests that
+both send. It imports `service/schemas.py` and nothing else of the service, so that it loads neither numpy nor numba.
 """
 
 from .aio import AsyncClient

@@ -1,4 +1,4 @@
-"""The README's examples, run as they stand against a real service; and what it names exists."""
+"""The README's examples, run as they stand against a real service; and the commands that it names exist."""
 
 import json
 import re
@@ -7,9 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
-from nobacktrack.service.client.sync import Client
+from nobacktrack import Client
 from tests.support.processes import RunningService
 
 ROOT = Path(__file__).parents[2]
@@ -43,7 +41,7 @@ def test_curl_and_websocket_examples(shared_service: RunningService) -> None:
     # "The loss begins with the third event, the interval with the fourth".
     assert outcomes[0]["loss"] is not None
     assert [outcome["lower"]["rides"] is None for outcome in outcomes] == [True, False, False]
-    websocket, client = PYTHON
+    client, websocket = PYTHON
     assert re.findall(r"^(\d+) -?[\d.]+$", run(shared_service, websocket, [sys.executable, "-c"]), re.MULTILINE) == [
         "6",
         "7",
@@ -67,8 +65,3 @@ def test_commands_exist() -> None:
     ).stdout
     for name in ("serve", "demo", "replay", "streams"):
         assert name in help_text
-
-
-@pytest.mark.parametrize("target", re.findall(r"\]\((?!http)([^)#]+)\)", README))
-def test_links_lead_somewhere(target: str) -> None:
-    assert (ROOT / target).exists()

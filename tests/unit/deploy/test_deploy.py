@@ -196,28 +196,6 @@ def test_the_settings_of_the_containers_exist() -> None:
         assert "build" not in service or service.get("environment", {}).keys() <= known
 
 
-def test_the_settings_that_are_explained_exist() -> None:
-    paths = [ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("deploy/*.md")]
-    text = "".join(path.read_text(encoding="utf-8") for path in paths)
-    known = {f"NBT_{name.upper()}": field for name, field in Settings.model_fields.items()}
-    assert set(re.findall(r"\bNBT_\w+", text)) <= known.keys()
-    limits = re.findall(r"^\| `(NBT_\w+)` \| (\d+) \|", text, re.MULTILINE)
-    assert len(limits) == 4
-    assert [(name, known[name].default) for name, _ in limits] == [(name, int(value)) for name, value in limits]
-
-
-@pytest.mark.parametrize("path", [*ROOT.glob("docs/*.md"), *ROOT.glob("deploy/*.md")], ids=lambda path: path.name)
-def test_links_lead_somewhere(path: Path) -> None:
-    """To a file, and to a heading of it where they name one."""
-    for target in re.findall(r"\]\((?!http)([^)]+)\)", path.read_text(encoding="utf-8")):
-        file, _, heading = target.partition("#")
-        place = path.parent / file if file else path
-        assert place.exists(), target
-        if heading:
-            headings = re.findall(r"^#+ (.*)$", place.read_text(encoding="utf-8"), re.MULTILINE)
-            assert heading in {re.sub(r"[^a-z0-9 -]", "", name.lower()).replace(" ", "-") for name in headings}, target
-
-
 def settings_of(name: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """As its process reads them, where nobody has set a variable."""
     for variable, value in SERVICES[name]["environment"].items():

@@ -1,9 +1,11 @@
 """The shapes of what comes in and goes out, on HTTP, NDJSON and the WebSocket alike."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic_core import PydanticCustomError
 
 STREAM_NAME = r"^[A-Za-z0-9_-]{1,64}$"
 
@@ -21,6 +23,20 @@ Said: TypeAlias = Value | dict[str, Value]
 """What is predicted of a target: its value; or a probability for each symbol."""
 
 
+def _within_years(time: datetime) -> datetime:
+    """A time whose year in UTC is from 1 to 9999: others have no form in ISO 8601 that every reader knows."""
+    if not 1 < time.year < 9999:
+        try:
+            time.astimezone(UTC)
+        except OverflowError:
+            raise PydanticCustomError("time_range", "must be in the years 1 to 9999 of UTC") from None
+    return time
+
+
+Time = Annotated[AwareDatetime, AfterValidator(_within_years)]
+"""A moment, with its offset from UTC."""
+
+
 class Wire(BaseModel):
     """Strict: no field that is not known, no text for a number, no number for a truth value, no NaN."""
 
@@ -32,7 +48,7 @@ class Event(Wire):
 
     id: EventId | None = None
     """Makes the event safe to send again: it is learnt once and answered the same."""
-    time: AwareDatetime | None = Field(default=None, examples=["2026-01-01T00:00:00Z"])
+    time: Time | None = Field(default=None, examples=["2026-01-01T00:00:00Z"])
     """When it was, with an offset from UTC."""
     y: Targets | None = Field(default=None, examples=[{"load": 41.5}])
     """Each target of the stream; null where the measurement is missing. A stream with an alphabet takes symbols.
@@ -91,7 +107,10 @@ class Outcome(Wire):
 
 
 class Seen(Outcome):
-    """An outcome as it is shown to those who watch: with what the event was."""
+    """An outcome as watchers get it: with the event's time and measurements."""
+
+    id: EventId | None = None
+    """Id of the event; null also where the outcome was read back from the log, which keeps no ids."""
 
     time: AwareDatetime | None
     """When the event was; null where it did not say."""

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import AsyncIterator
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from ..learners.kernels import Kernels
@@ -15,6 +15,7 @@ from ..store.base import Store
 from ..store.factory import connect
 from ..streams.service import Streams
 from . import error_handlers, openapi
+from .dependencies import check_parameters
 from .kserve import routes as kserve
 from .middleware import authentication
 from .middleware.admission import Admission
@@ -31,11 +32,10 @@ from .routes import streams as stream_routes
 
 
 def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
-    """The service over a store, which is closed with it; by default the Redis of `settings`.
+    """The service over a store, by default the Redis of `settings`; the store is closed with the service.
 
-    Kernels compile in the background once it has started. Raises ValueError when there is neither,
-    CommandError for a keys
-    file that cannot be read.
+    Kernels compile in the background after the start. Raises ValueError when no store is given or named, CommandError
+    for a keys file that cannot be read.
     """
     if store is None:
         if settings.redis_url is None:
@@ -49,21 +49,24 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        kernels.start()
-        yield
-        await streams.close()
-        await store.close()
-        await tracing.stop(provider)
+        async with contextlib.AsyncExitStack() as stack:
+            # In reverse order, each of them even if the application or another one fails.
+            stack.push_async_callback(tracing.stop, provider)
+            stack.push_async_callback(store.close)
+            stack.push_async_callback(streams.close)
+            kernels.start()
+            yield
 
     app = FastAPI(
         title="NoBackTrack",
         summary="Online learning for time series",
         description="Send events; each is predicted before it is known and learnt from right after.",
         version="1",
-        docs_url=None,  # theirs load scripts from elsewhere: see `service/api/routes/docs.py`
+        docs_url=None,  # FastAPI's page loads scripts from elsewhere: see `service/api/routes/docs.py`
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
         lifespan=lifespan,
+        dependencies=[Depends(check_parameters)],
         telemetry=tracing.telemetry(provider),
     )
     app.state.settings = settings
@@ -89,7 +92,7 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
 
 
 def _add_guards(app: FastAPI, settings: Settings, metrics: Metrics, keyring: Keyring | None) -> None:
-    """What a request passes before it is looked at; the one added last is the first."""
+    """Add the middleware. The one that is added last is the first that a request passes."""
     app.add_middleware(BodyLimit, limit=settings.max_body)
     app.add_middleware(GzipBody, metrics=metrics)
     if settings.rate > 0:

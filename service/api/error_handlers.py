@@ -1,4 +1,4 @@
-"""Every error leaves as problem+json, those of the framework included."""
+"""Turns every error into a problem response, those of the framework included."""
 
 from collections.abc import Mapping
 
@@ -21,20 +21,20 @@ METHODS = ("DELETE", "GET", "HEAD", "POST", "PUT")
 def add(app: FastAPI, metrics: Metrics) -> None:
     """Add the handlers to the application."""
 
-    def respond(error: ServiceError, headers: Mapping[str, str] | None = None) -> JSONResponse:
-        return problem_response(error, metrics, headers)
+    def respond(request: Request, error: ServiceError, headers: Mapping[str, str] | None = None) -> JSONResponse:
+        return problem_response(error, metrics, request.scope, headers)
 
     @app.exception_handler(ServiceError)
-    async def ours(_: Request, error: ServiceError) -> JSONResponse:
-        return respond(error)
+    async def ours(request: Request, error: ServiceError) -> JSONResponse:
+        return respond(request, error)
 
     @app.exception_handler(RequestValidationError)
-    async def parameters(_: Request, error: RequestValidationError) -> JSONResponse:
+    async def parameters(request: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
         field = str(first["loc"][-1])
         problem = NotFound("a stream's name is 1 to 64 letters, digits, _ or -")
         why = first["msg"][:1].lower() + first["msg"][1:]
-        return respond(problem if field == "stream" else BadRequest(f"{field}: {why}", field=field))
+        return respond(request, problem if field == "stream" else BadRequest(f"{field}: {why}", field=field))
 
     @app.exception_handler(HTTPException)
     async def framework(request: Request, error: HTTPException) -> JSONResponse:
@@ -44,22 +44,22 @@ def add(app: FastAPI, metrics: Metrics) -> None:
             405: MethodNotAllowed("see /docs for the methods of this address"),
             413: TooLarge("the body is too large"),
         }
-        return respond(known.get(error.status_code, BadRequest("the request cannot be read")), headers)
+        return respond(request, known.get(error.status_code, BadRequest("the request cannot be read")), headers)
 
     @app.exception_handler(ClientDisconnect)
     async def gone(_: Request, __: ClientDisconnect) -> Response:
-        """Nobody reads this; the number is for the metrics alone, and the one that proxies use."""
+        """The client has gone. The status is for the metrics alone; proxies use the same number."""
         return Response(status_code=499)
 
     @app.exception_handler(Exception)
-    async def unforeseen(_: Request, error: Exception) -> JSONResponse:
-        # This is answered outside of everything that could add the header.
+    async def unforeseen(request: Request, error: Exception) -> JSONResponse:
+        # This answer passes no middleware that could add the header.
         name = {HEADER: logs.about()[logs.REQUEST_ID]}
-        return respond(Internal("the request failed; see the service's log"), name)
+        return respond(request, Internal("the request failed; see the service's log"), name)
 
 
 def _methods(request: Request) -> str:
-    """All methods of an address. The router names those of one route only, and here each has one."""
+    """All methods of an address. The router names those of one route alone, and here each method has its own route."""
     scopes = {method: {**request.scope, "method": method} for method in METHODS}
     routes = request.app.routes
     return ", ".join(

@@ -31,8 +31,7 @@ from ..errors import (
 )
 from ..schemas import Problem
 from .examples import ANSWERS
-from .kserve.routes import in_protocol
-from .problems import PROBLEM, problems
+from .problems import PROBLEM, in_protocol, problems
 from .scope import PROBES
 
 OF_FASTAPI = ("HTTPValidationError", "ValidationError")
@@ -124,20 +123,16 @@ def _examples(said: dict[str, Any]) -> dict[str, Any]:
 
 
 def _content(path: str, examples: dict[str, Any]) -> dict[str, Any]:
-    content = {PROBLEM: {"schema": {"$ref": f"{REFERENCE}Problem"}, "examples": examples}}
-    if path.startswith("/v2"):
-        # The protocol has errors of its own form; what is refused before it is asked has ours.
-        content["application/json"] = {
-            "schema": {"$ref": f"{REFERENCE}ProtocolProblem"},
-            "examples": {slug: one | {"value": in_protocol(one["value"])} for slug, one in examples.items()},
-        }
-    return content
+    if not path.startswith("/v2"):
+        return {PROBLEM: {"schema": {"$ref": f"{REFERENCE}Problem"}, "examples": examples}}
+    translated = {slug: one | {"value": in_protocol(one["value"])} for slug, one in examples.items()}
+    return {"application/json": {"schema": {"$ref": f"{REFERENCE}ProtocolProblem"}, "examples": translated}}
 
 
 def _general(path: str, method: str, operation: dict[str, Any]) -> list[type[ServiceError]]:
     """Errors that follow from what an address takes, whatever it does."""
-    # Another name or site; a coding that is not known; a head that is too large; our fault.
-    errors: list[type[ServiceError]] = [Forbidden, UnsupportedEncoding, HeadTooLarge, Internal]
+    # An unknown query parameter; another name or site; an unknown coding; a head that is too large; our fault.
+    errors: list[type[ServiceError]] = [BadRequest, Forbidden, UnsupportedEncoding, HeadTooLarge, Internal]
     if operation.get("security"):
         errors += [Unauthorized]
     if path not in PROBES:
@@ -145,10 +140,8 @@ def _general(path: str, method: str, operation: dict[str, Any]) -> list[type[Ser
     if path.startswith(("/v1/", "/v2/models/")):
         errors += [Unavailable]
     if "requestBody" in operation:
-        errors += [BadRequest, RequestTimeout, TooLarge]
+        errors += [RequestTimeout, TooLarge]
     names = {parameter["name"] for parameter in operation.get("parameters", [])}
-    if names - {"stream"}:
-        errors += [BadRequest]
     if "stream" in names:
         errors += [NotFound]
     # All but the one that makes it.

@@ -20,6 +20,8 @@ M = TypeVar("M", bound=BaseModel)
 
 MANY = 16
 """A body with more errors than this is not of this shape at all; building each of them would cost more than reading."""
+BOM = b"\xef\xbb\xbf"
+"""The byte order mark of UTF-8, which some editors put first. RFC 8259 lets a reader pass over it."""
 SPACE = b" \t\r\n"
 """What may stand between the parts of JSON."""
 BARE: Any = {"include_url": False, "include_context": False, "include_input": False}
@@ -38,6 +40,7 @@ def parse_question(body: bytes) -> Event | Label | Question:
 
 def _either(body: bytes, others: Mapping[str, type[M]]) -> Event | M:
     """An event; or, where an object has a field that an event has not, what that field makes of it."""
+    body = body.removeprefix(BOM)
     try:
         event = Event.model_validate_json(body)
     except ValidationError as error:
@@ -55,6 +58,7 @@ def _either(body: bytes, others: Mapping[str, type[M]]) -> Event | M:
 
 def parse(schema: type[M], body: bytes) -> M:
     """One JSON object. Raises BadRequest for what is not JSON, BadEvent for what is not of this shape."""
+    body = body.removeprefix(BOM)
     try:
         read = schema.model_validate_json(body)
     except ValidationError as error:
@@ -107,6 +111,9 @@ def _translated(schema: type[BaseModel], error: ValidationError) -> BadRequest:
         return BadRequest("the body is not valid JSON in UTF-8 with finite numbers")
     # Only names that are ours are repeated: a path may hold keys that were sent.
     field = first["loc"][0] if first["loc"] and first["loc"][0] in schema.model_fields else None
+    if first["type"] == "extra_forbidden" and len(first["loc"]) == 1:
+        # The name that was sent is not repeated.
+        return BadEvent(f"the object has a field that is not known; the fields are {', '.join(schema.model_fields)}")
     why = first["msg"][:1].lower() + first["msg"][1:]
     if field is None:
         return BadEvent(why)
@@ -115,6 +122,7 @@ def _translated(schema: type[BaseModel], error: ValidationError) -> BadRequest:
 
 def parse_object(body: bytes) -> dict[str, object]:
     """One JSON object of any shape. Raises BadRequest."""
+    body = body.removeprefix(BOM)
     try:
         values = pydantic_core.from_json(body, allow_inf_nan=False)
     except ValueError:

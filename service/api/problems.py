@@ -9,10 +9,11 @@ from starlette.types import Receive, Scope, Send
 from ..errors import ServiceError
 from ..observability import logs
 from ..observability.metrics import Metrics
+from .scope import is_inference
 
 PROBLEM = "application/problem+json"
 DENIAL = "websocket.http.response"
-"""The extension of ASGI with which a handshake gets an answer of more than a bare 403."""
+"""The ASGI extension that lets a refused WebSocket handshake have a body; without it the answer is a bare 403."""
 
 
 async def refuse(
@@ -23,20 +24,30 @@ async def refuse(
     send: Send,
     headers: Mapping[str, str] | None = None,
 ) -> None:
-    """Answer with the problem; a WebSocket is refused before it is accepted, with the same status and body."""
-    response = problem_response(error, metrics, headers)
+    """Answer a request with a problem. A WebSocket handshake is refused with the same status and body."""
+    response = problem_response(error, metrics, scope, headers)
     if scope["type"] == "websocket" and DENIAL not in scope.get("extensions", {}):
         await send({"type": "websocket.close", "code": error.close_code})
         return
     await response(scope, receive, send)
 
 
-def problem_response(error: ServiceError, metrics: Metrics, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    """An error as a response of its own."""
+def problem_response(
+    error: ServiceError, metrics: Metrics, scope: Scope, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    """An error as the response to a request; under /v2 in the form of the Open Inference Protocol."""
     metrics.refused.labels(error.slug).inc()
     logs.add(problem=error.slug)
     retry = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
-    return JSONResponse(error.problem(), error.status, {**(headers or {}), **retry}, media_type=PROBLEM)
+    problem, media_type = error.problem(), PROBLEM
+    if is_inference(scope):
+        problem, media_type = in_protocol(problem), "application/json"
+    return JSONResponse(problem, error.status, {**(headers or {}), **retry}, media_type=media_type)
+
+
+def in_protocol(problem: Mapping[str, object]) -> dict[str, object]:
+    """A problem with the member `error`, which clients of the Open Inference Protocol read."""
+    return {"error": f"{problem['title']}: {problem['detail']}", **problem}
 
 
 def problems(*errors: type[ServiceError]) -> dict[int | str, dict[str, Any]]:

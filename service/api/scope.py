@@ -16,6 +16,18 @@ PROBES = frozenset({"/livez", "/readyz", "/metrics", "/v2/health/live", "/v2/hea
 _BULK = "nobacktrack.bulk"
 
 
+def route_path(scope: Scope) -> str:
+    """The path of a request without NBT_ROOT_PATH, which uvicorn puts in front of it."""
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))
+
+
+def is_inference(scope: Scope) -> bool:
+    """Whether a request is of the Open Inference Protocol, whose errors have a form of their own."""
+    path = route_path(scope)
+    return path == "/v2" or path.startswith("/v2/")
+
+
 def is_bulk(scope: Scope) -> bool:
     """Whether a request brings events line by line. The headers are read once a request."""
     bulk: bool | None = scope.get(_BULK)

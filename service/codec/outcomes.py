@@ -16,6 +16,10 @@ from . import segments
 Float64 = npt.NDArray[np.float64]
 
 
+FIRST_SECOND, END_SECOND = -62_135_596_800.0, 253_402_300_800.0
+"""The first second of the year 1, and that of the year 10000, since the epoch."""
+
+
 class OutcomeWriter:
     """Writes outcomes of one configuration as JSON (schemas.Outcome).
 
@@ -97,8 +101,11 @@ def _numbers(values: Float64) -> list[bytes]:
 
 
 def _times(seconds: Float64) -> list[bytes]:
-    """Times as JSON: ISO 8601 to the microsecond, which is as exact as they came; null where none was given."""
-    given = np.isfinite(seconds)
+    """Times as JSON: ISO 8601 to the microsecond, which is as exact as they came; null where none was given.
+
+    Also null outside of the years 1 to 9999, which only logs of older versions hold.
+    """
+    given = (seconds >= FIRST_SECOND) & (seconds < END_SECOND)
     rounded = np.round(np.where(given, seconds, 0.0) * 1e6).astype("datetime64[us]")
     written = np.datetime_as_string(rounded, timezone="UTC").tolist()
     return [

@@ -160,12 +160,13 @@ class Connection(HttpToolsProtocol):
         error: ServiceError = BadRequest("this is not HTTP/1.1 as it should be")
         if max(self._head_bytes, self._unframed_bytes) > MAX_HEAD:
             error = HeadTooLarge(f"the address and the headers of a request may have at most {MAX_HEAD} bytes")
+        path = getattr(self, "url", b"").partition(b"?")[0].decode("latin-1")
         cycle: RequestResponseCycle | None = getattr(self, "cycle", None)  # None before the first request
         if cycle is not None and not cycle.response_complete:
             if not cycle.more_body or self.pipeline:
                 cycle.keep_alive = False
                 if cycle.more_body:  # the refused request waits behind others; its answer keeps the order
-                    self.pipeline[0] = (cycle, problem_app(error))  # type: ignore[assignment] # Starlette's words for ASGI
+                    self.pipeline[0] = (cycle, problem_app(error, path))  # type: ignore[assignment] # Starlette's words for ASGI
                 self._refused = True
                 self.flow.pause_reading()
                 return
@@ -174,7 +175,7 @@ class Connection(HttpToolsProtocol):
                 return
             cycle.disconnected = True  # the application's answer to this request is dropped
             cycle.message_event.set()
-        self.transport.write(response_bytes(error))
+        self.transport.write(response_bytes(error, path))
         self._refused = True
         self._unread.clear()
         self.transport.resume_reading()

@@ -171,6 +171,7 @@ def _uvicorn_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         lifespan="on",
+        root_path=settings.root_path,
         log_config=None,
         # Never its lower levels: they print headers and addresses with their queries.
         log_level="error" if settings.log_level == "error" else "warning",

@@ -36,6 +36,8 @@ class Settings(BaseSettings):
     """Address to listen on."""
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     """Port to listen on; 0 takes a free one."""
+    root_path: Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._~-]+)*$")] = ""
+    """Prefix of the path under which a proxy serves the service, and which the proxy strips (`/learn`); empty: none."""
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     """Names under which the service may be asked (the header Host, without port), separated by commas; `*` is any.
     Empty: any, but on a loopback address only NBT_HOST. Names and addresses of loopback always work."""

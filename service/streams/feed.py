@@ -39,6 +39,8 @@ class Feed:
     watchers: int = 0
     moved: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
+    failure: Exception | None = None
+    """The unexpected error that ended `task`: its watchers get it."""
 
     def show(self, copy: CachedLearner, outcomes: list[bytes]) -> None:
         """Outcomes up to the version of `copy`."""
@@ -103,6 +105,8 @@ class Feeds:
             feed = await self._open(stream)
             position = feed.copy.position.version if after is None else after
             while not self._closing.is_set():
+                if feed.failure is not None:
+                    raise feed.failure
                 moved, found = feed.moved, await self._since(stream, feed, position)
                 for one in found:
                     yield one
@@ -125,7 +129,12 @@ class Feeds:
         feed.watchers -= 1
         if feed.watchers == 0 and feed.task is not None:
             feed.task.cancel()
-            self._feeds.pop(stream, None)
+            self._forget(stream, feed)
+
+    def _forget(self, stream: str, feed: Feed) -> None:
+        """Let the next watcher begin a new feed."""
+        if self._feeds.get(stream) is feed:
+            del self._feeds[stream]
 
     async def _open(self, stream: str) -> Feed:
         feed = self._feeds.get(stream)
@@ -168,3 +177,8 @@ class Feeds:
                     feed.restart(await self._hot.refresh(stream))
             except (ServiceError, segments.DamagedLog):
                 continue  # the store is away; what it holds is there afterwards
+            except Exception as error:
+                feed.failure = error
+                self._forget(stream, feed)
+                feed.wake()
+                return

@@ -24,8 +24,8 @@ def events(config: Config, inputs: Mapping[str, Input], most: int) -> list[Event
     else:
         targets = [[symbol] for symbol in inputs["y"].texts(1)]
     count = len(targets)
-    if not 1 <= count <= most:
-        raise TooLarge(f"1 to {most} events can be learnt at once", field="y")
+    if count > most:
+        raise TooLarge(f"at most {most} events can be learnt at once", field="y")
     known = _column(inputs, "x", count, lambda x: x.numbers(len(config.inputs)).tolist())
     times = _column(inputs, "time", count, lambda time: time.numbers(None).tolist())
     ids = _column(inputs, "id", count, lambda name: name.texts(None))

@@ -9,14 +9,12 @@ events learnt; no older one can be asked.
 """
 
 import re
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import numpy as np
 import pydantic_core
 from fastapi import APIRouter, Depends, Path, Request, Response
-from fastapi.responses import JSONResponse
-from fastapi.routing import APIRoute
 
 from .... import model
 from ...codec.events import encode_event
@@ -52,7 +50,7 @@ from .tensors import (
     write_response,
 )
 
-# Not checked by the framework, whose refusals are not in the protocol's form: see `_checked`.
+# The name is checked by `_checked`, as the framework would check the parameters of all addresses alike.
 Name = Annotated[
     str, Path(description="Name of the stream.", examples=["taxi"], json_schema_extra={"pattern": STREAM_NAME})
 ]
@@ -64,31 +62,8 @@ ASKED = {"inputs": [{"name": "x", "shape": [1, 1], "datatype": "FP64", "data": [
 EXTENSIONS = ["binary_tensor_data", "learn"]
 
 
-def in_protocol(problem: Mapping[str, object]) -> dict[str, object]:
-    """A problem as the protocol wants it."""
-    return {"error": f"{problem['title']}: {problem['detail']}", **problem}
-
-
-class ProtocolRoute(APIRoute):
-    """A route whose errors are as the protocol has them."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The route with a translation around it."""
-        handle = super().get_route_handler()
-
-        async def handler(request: Request) -> Response:
-            try:
-                return await handle(request)
-            except ServiceError as error:
-                request.app.state.metrics.refused.labels(error.slug).inc()
-                headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
-                return JSONResponse(in_protocol(error.problem()), error.status, headers)
-
-        return handler
-
-
-router = APIRouter(prefix="/v2", tags=["Open Inference Protocol"], route_class=ProtocolRoute)
-models = APIRouter(prefix="/models/{stream}", route_class=ProtocolRoute, dependencies=[Depends(compiled)])
+router = APIRouter(prefix="/v2", tags=["Open Inference Protocol"])
+models = APIRouter(prefix="/models/{stream}", dependencies=[Depends(compiled)])
 
 
 @router.get("/", include_in_schema=False)
@@ -235,7 +210,8 @@ async def _learn(
             detail = f"event {number} of {len(rows)}: {answer.detail}"
             raise type(answer)(detail, field=answer.field, retry_after=answer.retry_after)
         outcomes.append(pydantic_core.from_json(answer))
-    head: dict[str, object] = {"model_version": str(outcomes[-1]["version"])}
+    version = outcomes[-1]["version"] if outcomes else await streams.version(stream)
+    head: dict[str, object] = {"model_version": str(version)}
     if any(outcome.get("pending") for outcome in outcomes):
         head["parameters"] = {"pending": True}
     return head, {

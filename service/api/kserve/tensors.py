@@ -23,10 +23,11 @@ Numbers: TypeAlias = npt.NDArray[np.float64] | npt.NDArray[np.int64]
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 """The HTTP header with the number of bytes that are JSON; without it, all are."""
+BOOL = "BOOL"
 DTYPES = {
     "FP64": "<f8", "FP32": "<f4", "FP16": "<f2",
     "INT64": "<i8", "INT32": "<i4", "INT16": "<i2", "INT8": "<i1",
-    "UINT64": "<u8", "UINT32": "<u4", "UINT16": "<u2", "UINT8": "<u1",
+    "UINT64": "<u8", "UINT32": "<u4", "UINT16": "<u2", "UINT8": "<u1", BOOL: "?",
 }  # fmt: skip
 """Types of numbers, and how each lies in binary data."""
 TEXT = "BYTES"
@@ -148,8 +149,9 @@ class Input:
     def _number(self, value: object) -> float:
         if value is None:
             return math.nan
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise self._bad("must have numbers, or null where one is missing")
+        if isinstance(value, bool) != (self.tensor.datatype == BOOL) or not isinstance(value, int | float):
+            kind = "truth values" if self.tensor.datatype == BOOL else "numbers"
+            raise self._bad(f"must have {kind}, or null where one is missing")
         try:
             return float(value)
         except OverflowError:
@@ -206,10 +208,10 @@ def write_response(
 ) -> tuple[bytes, int | None]:
     """The body of a response, and how many of its bytes are JSON where not all are.
 
-    All outputs, or those that are asked for; each in the form that is asked for. Raises BadEvent for an output that
-    there is not.
+    It has the outputs that the request names; all of them where it names none, or has an empty list. Each is in the
+    form that is asked for. Raises BadEvent for an unknown output.
     """
-    wanted = [Wanted(name=name) for name in outputs] if request.outputs is None else request.outputs
+    wanted = request.outputs or [Wanted(name=name) for name in outputs]
     if any(one.name not in outputs for one in wanted):
         raise BadEvent(f"the outputs are {', '.join(outputs)}", field="outputs")
     binary_all = request.parameters.get("binary_data_output") is True

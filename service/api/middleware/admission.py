@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from ...errors import LimitReached
 from ...observability.metrics import Metrics
 from ..problems import refuse
-from ..scope import PROBES
+from ..scope import PROBES, route_path
 
 SURPLUS = "nobacktrack.surplus"
 """In the state of an ASGI scope: the connection is one more than there may be (`service/server/http_protocol.py`)."""
@@ -26,7 +26,7 @@ class Admission:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
-        elif scope.get("state", {}).get(SURPLUS) and scope["path"] not in PROBES:
+        elif scope.get("state", {}).get(SURPLUS) and route_path(scope) not in PROBES:
             error = LimitReached("the service has as many connections as it takes", retry_after=1)
             await refuse(error, self._metrics, scope, receive, send)
         elif scope["type"] == "http":

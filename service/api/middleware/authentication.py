@@ -23,7 +23,7 @@ from ...security.keyring import Keyring
 from ...security.keys import EVERYTHING, Key, Role
 from ..ndjson import encode
 from ..problems import refuse
-from ..scope import KEY, is_bulk
+from ..scope import KEY, is_bulk, route_path
 from .interruptible import Exchange
 
 SUBPROTOCOL = "nobacktrack"
@@ -64,7 +64,7 @@ RULES: dict[tuple[str, str], Need] = {
     ("POST", "/v1/streams/{stream}/events"): WRITE,
     ("GET", "/v1/streams/{stream}/forecast"): READ,
     ("POST", "/v1/streams/{stream}/forecast"): READ,
-    ("PUT", "/v1/streams/{stream}/events/{event:path}/label"): WRITE,
+    ("PUT", "/v1/streams/{stream}/events/{event:text}/label"): WRITE,
     ("GET", "/v1/streams/{stream}/live"): READ,
     # Too dear for those who only look.
     ("GET", "/v1/streams/{stream}/diagnostics"): WRITE,
@@ -91,8 +91,8 @@ RULES: dict[tuple[str, str], Need] = {
 
 
 def _pattern(path: str) -> re.Pattern[str]:
-    """The addresses that a router means by this: `{name}` is one part, `{name:path}` any number of them."""
-    escaped = re.sub(r"\\\{(\w+):path\\\}", r"(?P<\1>.*)", re.escape(path))
+    """The addresses that a router means by this: `{name}` is one part, `{name:text}` is any text (`AnyText`)."""
+    escaped = re.sub(r"\\\{(\w+):text\\\}", r"(?P<\1>(?s:.*))", re.escape(path))
     return re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", escaped))
 
 
@@ -129,7 +129,7 @@ class Authentication:
 
     def _admit(self, scope: Scope) -> Key | None:
         """The key of a request that is allowed; None where none is needed. Raises Unauthorized, NotFound, Forbidden."""
-        method, path = scope.get("method", "WEBSOCKET"), scope["path"]
+        method, path = scope.get("method", "WEBSOCKET"), route_path(scope)
         others, need, stream = _find("GET" if method == "HEAD" else method, path)
         if self._is_open(path, [need] if need is not None else others):
             return None

@@ -48,4 +48,4 @@ class Exchange:
             await self._send({"type": "http.response.body", "body": line, "more_body": False})
         else:
             # The connection is not closed here: what still comes would reset it, and the client lose the response.
-            await problem_response(self._reason, metrics)(self._scope, self._receive, self._send)
+            await problem_response(self._reason, metrics, self._scope)(self._scope, self._receive, self._send)

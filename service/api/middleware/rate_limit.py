@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ...errors import LimitReached
 from ...observability.metrics import Metrics
 from ..problems import refuse
-from ..scope import KEY, is_bulk
+from ..scope import KEY, is_bulk, route_path
 from .buckets import Buckets
 
 LIMITED = "/v1/"
@@ -35,7 +35,7 @@ class RateLimit:
         self._policy = f'"events";q={buckets.burst};w={math.ceil(buckets.burst / buckets.rate)}'
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] not in ("http", "websocket") or not scope["path"].startswith(LIMITED):
+        if scope["type"] not in ("http", "websocket") or not route_path(scope).startswith(LIMITED):
             await self._app(scope, receive, send)
             return
         who = rate_limit_key(scope)

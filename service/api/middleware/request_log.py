@@ -14,13 +14,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ...observability import logs
 from ..problems import DENIAL
-from ..scope import PROBES
+from ..scope import PROBES, route_path
 
 logger = logging.getLogger(__name__)
 
 HEADER = "X-Request-ID"
 _GIVEN = re.compile(r"[A-Za-z0-9._:+/=@~-]{1,128}")
-_STREAM = re.compile(r"/v(?:1/streams|2/models)/([A-Za-z0-9_-]{1,64})(?:/.*)?")
+_STREAM = re.compile(r"/v(?:1/streams|2/models)/([A-Za-z0-9_-]{1,64})(?:/(?s:.*))?")
 
 ANSWERS = frozenset({"http.response.start", f"{DENIAL}.start", "websocket.accept"})
 ACCEPTED, REFUSED, BROKEN = 101, 403, 500
@@ -40,7 +40,7 @@ class RequestLog:
             await self._app(scope, receive, send)
             return
         name = _name(scope)
-        stream = _STREAM.fullmatch(scope["path"])
+        stream = _STREAM.fullmatch(route_path(scope))
         logs.begin(**({} if stream is None else {"stream": stream[1]}), request_id=name)
         header = (HEADER.lower().encode(), name.encode())
         status = 0
@@ -62,7 +62,7 @@ class RequestLog:
                 self._write(scope, status or BROKEN, time.perf_counter() - start)
 
     def _write(self, scope: Scope, status: int, seconds: float) -> None:
-        if status < 400 and (not self._every or scope["path"] in PROBES):
+        if status < 400 and (not self._every or route_path(scope) in PROBES):
             return
         method = scope.get("method", "WEBSOCKET") if scope.get("route") is not None else "any"
         route = getattr(scope.get("route"), "path", "unknown")

@@ -40,7 +40,7 @@ async def observe(stream: Name, request: Request) -> Response:
 
 
 @router.put(
-    "/{stream}/events/{event:path}/label",
+    "/{stream}/events/{event:text}/label",
     summary="Label an event",
     openapi_extra=body_of(Truth),
     response_model=Outcome,

@@ -1,6 +1,7 @@
 """Server-sent events: the outcomes of a stream as they happen. Translates only."""
 
 import contextlib
+import logging
 from collections.abc import AsyncIterator
 from typing import Annotated
 
@@ -9,14 +10,17 @@ from fastapi.responses import StreamingResponse
 from pydantic.json_schema import SkipJsonSchema
 from starlette.types import Receive, Scope, Send
 
-from ...errors import BadRequest
+from ...errors import BadRequest, Internal
+from ...observability.metrics import Metrics
 from ...streams.catch_up import Shown
-from ...streams.service import Streams
-from ..dependencies import Name, compiled
+from ..dependencies import Name, compiled, services
 from ..examples import WATCHED
+from ..ndjson import encode
+
+logger = logging.getLogger(__name__)
 
 IDLE_SECONDS = 15.0
-"""A comment is sent when nothing has happened for so long, so that nothing in between takes the connection for dead."""
+"""A comment is sent after so long without an outcome, so that no proxy takes the connection for dead."""
 
 LastEventId = Annotated[
     str | SkipJsonSchema[None],
@@ -29,15 +33,15 @@ LastEventId = Annotated[
 ]
 DESCRIBED = {
     "schema": {"type": "string"},
-    # What OpenAPI 3.2 has for one event of many, and readers of 3.1 pass over.
+    # OpenAPI 3.2 describes one event of many like this; readers of 3.1 pass over it.
     "itemSchema": {
         "type": "object",
         "properties": {
             "id": {"type": "string", "pattern": "^[0-9]+$"},
-            "event": {"enum": ["gap", "message"]},
+            "event": {"enum": ["gap", "message", "problem"]},
             "data": {"type": "string", "contentMediaType": "application/json"},
         },
-        "required": ["id", "data"],
+        "required": ["data"],
         "additionalProperties": False,
     },
     "example": WATCHED,
@@ -48,7 +52,7 @@ router = APIRouter(prefix="/v1/streams", dependencies=[Depends(compiled)], tags=
 
 
 class EventStream(StreamingResponse):
-    """A response without an end: it is watched whether the client is still there."""
+    """A response without an end, which stops when the client goes."""
 
     media_type = "text/event-stream"
 
@@ -70,28 +74,37 @@ class EventStream(StreamingResponse):
     },
 )
 async def live(stream: Name, request: Request, last_event_id: LastEventId = None) -> EventStream:
-    """Outcomes as they happen, `id` being the version, `data` the outcome as JSON, with the event's own `time` and `y`.
+    """Outcomes as they happen: `id` is the version, `data` the outcome as JSON, with the event's own `time` and `y`.
 
-    A watcher that comes back with `Last-Event-ID` is shown what it missed, from the log; where the log does not reach
-    back so far, an event `gap` says from which version on it goes on. The `id` within an outcome is null where another
-    replica learnt the event.
+    A watcher that comes back with `Last-Event-ID` is shown what it missed, from the log. Where the log does not reach
+    back so far, an event `gap` has the version after which outcomes go on. An event `problem` is the last one: watching
+    failed, and `data` is the problem.
+
+    The log keeps no ids. In an outcome that is read back from the log the `id` is null: one that a watcher missed, or
+    that another replica learnt.
     """
     after = None
     if last_event_id is not None:
         if not (last_event_id.isascii() and last_event_id.isdecimal() and len(last_event_id) < 19):
             raise BadRequest("Last-Event-ID must be a version, a whole number", field="Last-Event-ID")
         after = int(last_event_id)
-    streams: Streams = request.app.state.streams
+    streams, metrics, _ = services(request)
     shown = await streams.live.watch(stream, after, IDLE_SECONDS)
-    return EventStream(_written(shown), headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+    return EventStream(_written(shown, metrics), headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
 
 
-async def _written(shown: AsyncIterator[Shown | None]) -> AsyncIterator[bytes]:
+async def _written(shown: AsyncIterator[Shown | None], metrics: Metrics) -> AsyncIterator[bytes]:
+    """Server-sent events. The answer has begun, so an unexpected error becomes the last event."""
     yield b": watching\n\n"
-    async for one in shown:
-        if one is None:
-            yield b": idle\n\n"
-        elif one.outcome is None:
-            yield b'event: gap\nid: %d\ndata: {"version": %d}\n\n' % (one.version, one.version)
-        else:
-            yield b"id: %d\ndata: %b\n\n" % (one.version, one.outcome)
+    try:
+        async for one in shown:
+            if one is None:
+                yield b": idle\n\n"
+            elif one.outcome is None:
+                yield b'event: gap\nid: %d\ndata: {"version": %d}\n\n' % (one.version, one.version)
+            else:
+                yield b"id: %d\ndata: %b\n\n" % (one.version, one.outcome)
+    except Exception:
+        logger.exception("a watcher is let go after an unexpected error")
+        problem = encode(Internal("watching failed; see the service's log"), metrics)
+        yield b"event: problem\ndata: %b\n\n" % problem

@@ -1,11 +1,13 @@
 """The live page at `/` and its files. It asks the service for all that it shows, as any other client."""
 
 import asyncio
+from typing import Annotated
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from ...errors import NotFound
 from ...web import assets
+from ..negotiation import accepts_gzip, is_known
 
 INDEX = "index.html"
 STYLES = "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=' 'sha256-ji27qzEtxXZW+7dun6UwjHXJ18e6WAin1VvNtkzIE/o='"
@@ -28,6 +30,8 @@ KEEP = "public, max-age=31536000, immutable"
 ASK = "no-cache"
 """For one whose content a newer service changes: a browser keeps it, and asks whether it is still the same."""
 
+Version = Annotated[str | None, Query(description="Version of the file: another version has another address.")]
+
 router = APIRouter(include_in_schema=False)
 
 
@@ -38,7 +42,7 @@ async def page(request: Request) -> Response:
 
 
 @router.api_route("/static/{name}", methods=["GET", "HEAD"])
-async def static(name: str, request: Request) -> Response:
+async def static(name: str, request: Request, v: Version = None) -> Response:
     """A file of the page."""
     if name not in assets.names() - {INDEX}:
         raise NotFound("the page has no such file")
@@ -55,8 +59,8 @@ async def _answer(request: Request, name: str) -> Response:
         "Vary": "Accept-Encoding",
         "X-Content-Type-Options": "nosniff",
     }
-    if asset.tag in (one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")):
+    if is_known(asset.tag, request.headers.get("if-none-match")):
         return Response(status_code=304, headers=headers)
-    if "gzip" in request.headers.get("accept-encoding", ""):
+    if accepts_gzip(request.headers.get("accept-encoding", "")):
         return Response(asset.packed, headers=headers | {"Content-Encoding": "gzip"}, media_type=asset.media_type)
     return Response(await asyncio.to_thread(lambda: asset.plain), headers=headers, media_type=asset.media_type)

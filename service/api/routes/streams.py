@@ -12,7 +12,8 @@ from ...schemas import (
     StreamList,
     StreamStatus,
 )
-from ..dependencies import Known, Name, compiled, services
+from ..dependencies import IfNoneMatch, Name, compiled, services
+from ..negotiation import is_known
 from ..openapi_parts import body_of
 from ..parsing import parse_object
 from ..problems import problems
@@ -70,12 +71,14 @@ async def names(
     response_model=StreamStatus,
     responses={304: {"description": "The learner is the one of `If-None-Match`."}},
 )
-async def status(stream: Name, request: Request, response: Response, known: Known = None) -> StreamStatus | Response:
+async def status(
+    stream: Name, request: Request, response: Response, if_none_match: IfNoneMatch = None
+) -> StreamStatus | Response:
     """The stream at its newest version. The `ETag` is the learner's digest."""
     streams, _, _ = services(request)
     found = await streams.status(stream)
     tag = f'"{found.digest}"'
-    if known is not None and tag in (one.strip() for one in known.split(",")):
+    if is_known(tag, if_none_match):
         return Response(status_code=304, headers={"ETag": tag})
     response.headers["ETag"] = tag
     return found

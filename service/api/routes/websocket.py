@@ -59,6 +59,8 @@ async def observe(socket: WebSocket, stream: str) -> None:
     conversations: OpenSockets = state.conversations
     await socket.accept()
     try:
+        if socket.scope["query_string"]:
+            raise BadRequest("the query parameters of this address are: none")
         state.kernels.check()
         await streams.open(_checked(stream))
     except ServiceError as error:

@@ -47,6 +47,7 @@ export async function watch(stream, { signal, begin, seen, state }) {
       after ??= await begin();
       for await (const { kind, data } of events(stream, after, signal, () => state("live"))) {
         const outcomes = data.map((one) => JSON.parse(one));
+        if (kind === "problem") throw new Problem(outcomes[0].status, outcomes[0].detail);
         const version = outcomes.at(-1).version;
         if (kind === "gap" && version < after) {
           after = null;

@@ -110,7 +110,7 @@ def addresses(app: FastAPI) -> set[tuple[str, str]]:
 
 def plain(path: str) -> str:
     """As the document has it, which does not tell of what kind a parameter is."""
-    return path.replace(":path}", "}")
+    return path.replace(":text}", "}")
 
 
 def _addresses(app: FastAPI) -> Iterator[tuple[str, str]]:
@@ -142,10 +142,11 @@ def test_every_address_is_in_the_table_and_the_table_in_the_service(app: FastAPI
 
 
 def test_rules_mean_what_routers_mean() -> None:
-    pattern = authentication._pattern("/v1/a.b/{stream}/e/{event:path}/label")
+    pattern = authentication._pattern("/v1/a.b/{stream}/e/{event:text}/label")
     for path, groups in {
         "/v1/a.b/s/e/1/label": {"stream": "s", "event": "1"},
         "/v1/a.b/s/e/x/y/label": {"stream": "s", "event": "x/y"},
+        "/v1/a.b/s/e/x\ny/label": {"stream": "s", "event": "x\ny"},
         "/v1/a.b/s/t/e/1/label": None,
         "/v1/aXb/s/e/1/label": None,
         "/v1/a.b/s/e/1/label/": None,

@@ -3,17 +3,25 @@
 import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
 import pytest
 from fastapi import FastAPI
+from starlette.types import Message, Receive, Scope, Send
 
 from nobacktrack import model
 from nobacktrack.service.api.app import create_app
+from nobacktrack.service.api.middleware.admission import SURPLUS, Admission
+from nobacktrack.service.api.middleware.body_limits import BodyTime
 from nobacktrack.service.errors import Unavailable
+from nobacktrack.service.observability.metrics import Metrics
+from nobacktrack.service.security import keys
 from nobacktrack.service.settings import Settings
 from nobacktrack.service.store.memory import MemoryStore
+from tests.integration.asgi import converse, request_scope
 
 HERE = "http://localhost"
 SECRET = "s3cr3t-canary"
@@ -318,7 +326,6 @@ BAD: list[tuple[object, int, str]] = [
     ({"inputs": [GOOD, tensor("time", [[1.0]])]}, 422, "bad-event"),
     ({"inputs": [tensor("y", [[1.0, 2.0]] * 65)]}, 413, "too-large"),
     ({"inputs": [tensor("y", [[1.0, 2.0]] * 2000)]}, 413, "too-large"),
-    ({"inputs": [{"name": "y", "shape": [0, 2], "datatype": "FP64", "data": []}]}, 413, "too-large"),
     ({"inputs": [GOOD], "parameters": {"learn": "yes"}}, 400, "bad-request"),
     ({"inputs": [GOOD], "parameters": {"learn": 1}}, 400, "bad-request"),
     ({"inputs": [GOOD], "parameters": {"learn": False}}, 422, "bad-event"),
@@ -388,3 +395,80 @@ async def test_nan_as_some_clients_write_it_is_a_missing_value(load: httpx.Async
     answer = await load.post("/v2/models/load/infer", content=body)
     assert answer.status_code == 200
     assert answer.json()["outputs"][3]["data"][0] is not None, "the other target was scored"
+
+
+async def test_every_error_is_in_the_form_of_the_protocol(app: FastAPI, tmp_path: Path) -> None:
+    """Those of middleware and of the router too; each status with the request that brings it."""
+    key = keys.create(tmp_path / "keys", "read", "other-*")[0]
+    guarded = create_app(Settings(keys_file=tmp_path / "keys", max_body=100), MemoryStore())
+    bearer = {"authorization": f"Bearer {key}"}
+    for service, method, path, options, status, kind in (
+        (guarded, "POST", "/v2/models/s/infer", {}, 401, "unauthorized"),
+        (guarded, "POST", "/v2/models/s/infer", {"headers": bearer}, 403, "forbidden"),
+        (app, "POST", "/v2/models/s/infer", {"headers": {"host": "elsewhere.example"}}, 403, "forbidden"),
+        (app, "GET", "/v2/nothing", {}, 404, "not-found"),
+        (app, "DELETE", "/v2/models/s/infer", {}, 405, "method-not-allowed"),
+        (app, "POST", "/v2/models/s/infer", {"content": b" " * 9000}, 413, "too-large"),
+        (app, "POST", "/v2/models/s/infer", {"headers": {"content-encoding": "br"}}, 415, "unsupported-encoding"),
+        (app, "GET", "/v2?x=1", {}, 400, "bad-request"),
+    ):
+        transport = httpx.ASGITransport(service, raise_app_exceptions=False)
+        async with (
+            service.router.lifespan_context(service),
+            httpx.AsyncClient(transport=transport, base_url=HERE) as http,
+        ):
+            await service.state.kernels.ready.wait()
+            check_error(await http.request(method, path, **options), status, kind)
+
+
+async def test_a_request_that_breaks_off_is_told_in_the_form_of_the_protocol() -> None:
+    async def reading(scope: Scope, receive: Receive, send: Send) -> None:
+        while (await receive())["type"] == "http.request":
+            pass
+
+    app = BodyTime(reading, 0.05, Metrics(1))
+    part: list[Message] = [{"type": "http.request", "body": b"{", "more_body": True}]
+    start, body = await converse(app, request_scope("POST", "/v2/models/s/infer"), part)
+    assert (start["status"], json.loads(body["body"])["error"][:3]) == (408, "The")
+
+
+async def test_a_connection_too_many_is_told_in_the_form_of_the_protocol_and_probes_pass() -> None:
+    async def answering(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    app = Admission(answering, 1, Metrics(1))
+    full: dict[str, Any] = {"state": {SURPLUS: True}}
+    start, body = await converse(app, request_scope("POST", "/v2/models/s/infer", **full), [])
+    assert (start["status"], json.loads(body["body"])["error"][:5]) == (429, "Limit")
+    for probe in ("/v2/health/live", "/v2/health/ready", "/livez", "/readyz", "/metrics"):
+        [start, _] = await converse(app, request_scope("GET", probe, **full), [])
+        assert start["status"] == 200, probe
+
+
+async def test_no_events_are_an_empty_batch(load: httpx.AsyncClient) -> None:
+    before = await digest(load)
+    empty: dict[str, object] = {"name": "y", "shape": [0, 2], "datatype": "FP64", "data": []}
+    answer = await infer(load, "load", empty, parameters={"learn": True})
+    assert answer.json()["model_version"] == "5"
+    assert {name: one.shape for name, one in outputs(answer).items()} == {
+        "prediction": (0, 2), "lower": (0, 2), "upper": (0, 2), "loss": (0,), "version": (0,),
+    }  # fmt: skip
+    assert await digest(load) == before
+
+
+async def test_an_empty_list_of_outputs_names_none_so_all_come(load: httpx.AsyncClient) -> None:
+    answer = await infer(load, "load", outputs=[])
+    assert outputs(answer).keys() == {"mean", "lower", "upper"}
+
+
+async def test_truth_values_are_numbers(load: httpx.AsyncClient) -> None:
+    expected = outputs(await infer(load, "shop", tensor("x", [[1.0, 0.0]])))
+    found = outputs(await infer(load, "shop", tensor("x", [[True, False]], "BOOL")))
+    np.testing.assert_equal(found, expected)
+    head = json.dumps({"inputs": [{"name": "x", "shape": [1, 2], "datatype": "BOOL",
+                                   "parameters": {"binary_data_size": 2}}]}).encode()  # fmt: skip
+    binary = await load.post("/v2/models/shop/infer", content=head + b"\1\0", headers={HEADER: str(len(head))})
+    np.testing.assert_equal(outputs(binary), expected)
+    check_error(await infer(load, "shop", tensor("x", [[1, 0]], "BOOL")), 422, "bad-event")
+    check_error(await infer(load, "shop", tensor("x", [[True, False]])), 422, "bad-event")

@@ -89,7 +89,8 @@ async def test_a_line_for_each_request_names_the_template(
     app: FastAPI, client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO):
-        await client.put("/v1/streams/s?secret=1", json={"targets": ["y"], "units": 2})
+        await client.put("/v1/streams/s", json={"targets": ["y"], "units": 2})
+        await client.get("/v1/streams/s?secret=1")
         await client.get("/livez")
         await client.get("/nothing/secret")
         scope = websocket_scope("/v1/streams/s/ws")
@@ -97,6 +98,7 @@ async def test_a_line_for_each_request_names_the_template(
         await shake_hands(app, "/v1/streams/s/ws", {"origin": "https://secret.example"}, denial=False)
     assert fields(caplog) == [
         {"method": "PUT", "route": "/v1/streams/{stream}", "status": 201},
+        {"method": "GET", "route": "/v1/streams/{stream}", "status": 400},
         {"method": "any", "route": "unknown", "status": 404},
         {"method": "WEBSOCKET", "route": "/v1/streams/{stream}/ws", "status": 101},
         {"method": "any", "route": "unknown", "status": 403},

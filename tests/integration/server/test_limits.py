@@ -209,6 +209,10 @@ async def test_heads_up_to_their_limit_and_one_byte_past_it() -> None:
             if status == 431:
                 assert json.loads(wire.body)["type"] == "urn:nobacktrack:problem:head-too-large"
                 assert await wire.rest() == b""
+        wire = await connect()
+        await wire.ask(f"GET /v2/models/s HTTP/1.1\nx: {'x' * http_protocol.MAX_HEAD}")
+        assert await wire.status() == 431
+        assert json.loads(wire.body)["error"].startswith("The address and the headers"), "as the protocol has it"
         # Each request of a connection has a head of its own.
         wire = await connect()
         for _ in range(3):

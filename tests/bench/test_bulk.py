@@ -39,5 +39,5 @@ def test_bulk_against_learning_alone(tmp_path: Path) -> None:
         f"{EVENTS / min(alone):,.0f} events/s",
         ratio,
         "at most 2.2",
-        held=ratio <= 2.2,
+        met=ratio <= 2.2,
     )

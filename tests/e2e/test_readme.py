@@ -53,13 +53,13 @@ def test_curl_and_websocket_examples(shared_service: RunningService) -> None:
 
 
 def test_commands_exist() -> None:
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for text in SHELL:
         for line in text.splitlines():
             words = shlex.split(line, comments=True)
             if words[:1] == ["make"]:
                 assert words[1] in targets
-    assert {"run", "test", "serve", "bench", "lint"} <= targets
+    assert {"run", "test", "test-tools", "serve", "bench", "check", "lint"} <= targets
     help_text = subprocess.run(
         [sys.executable, "-m", "nobacktrack", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout

@@ -112,7 +112,10 @@ def test_a_store_that_is_killed_is_started_again(service: RunningService) -> Non
         threads = [threading.Thread(target=sender.run, args=(service.url,)) for sender in senders]
         for thread in threads:
             thread.start()
-        time.sleep(0.5)
+        wanted = [sender.acknowledged + 20 for sender in senders]
+        while any(sender.acknowledged < least for sender, least in zip(senders, wanted, strict=True)):
+            assert all(thread.is_alive() for thread in threads), "a sender has given up"
+            time.sleep(0.001)
         store_of(service).kill()
         killed = time.monotonic()
         with Client(service.url) as client:

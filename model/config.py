@@ -99,7 +99,8 @@ class Config:
     optimiser: Optimiser = "adam"
     """`adam`, plain `sgd`, or `kalman`, the quasi-diagonal filter of Kalman NoBackTrack."""
     learning_rate: float = 1e-3
-    """η0 of the step size η_t = η0/(1 + κ√t); Adam's steps shrink further where errors are small (`optim.caution`)."""
+    """η0 of the step size η_t = η0/(1 + κ√t). Adam's steps shrink further where errors are small
+    (`step_sizes.error_scale`)."""
     learning_rate_decay: float = 0.1
     """κ of the step size. A third of it, or three times the rate, is 0.2 % worse on NAB and 0.5 % better on ETTh1; the
     other way round it is the other way round (neighbours)."""

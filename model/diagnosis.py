@@ -43,11 +43,13 @@ def diagnose(learner: Learner, Y: npt.ArrayLike, X: npt.ArrayLike | None = None,
     if len(Y) < 2 or samples < 2:
         raise ValueError("diagnosing needs at least 2 events and 2 samples")
     inputs = None if X is None else np.atleast_2d(np.asarray(X, np.float64))
-    exact = _gradient(learner, _still(config, estimator="rtrl"), Y, inputs)
+    exact = _gradient(learner, _frozen_weights(config, estimator="rtrl"), Y, inputs)
     size = float(np.linalg.norm(exact))
     if size == 0.0:
         raise ValueError("the exact gradient of the last event is 0: end with an event that has a target")
-    drawn = np.array([_gradient(learner, _still(config, seed=seed), Y, inputs) for seed in range(1, samples + 1)])
+    drawn = np.array(
+        [_gradient(learner, _frozen_weights(config, seed=seed), Y, inputs) for seed in range(1, samples + 1)]
+    )
     errors = drawn - exact
     mean_variance = float(drawn.var(axis=0, ddof=1).sum()) / samples
     distance = float((errors.mean(axis=0) ** 2).sum())
@@ -60,7 +62,7 @@ def diagnose(learner: Learner, Y: npt.ArrayLike, X: npt.ArrayLike | None = None,
     )
 
 
-def _still(config: Config, **more: Any) -> Config:
+def _frozen_weights(config: Config, **more: Any) -> Config:
     """The configuration of a clone whose recurrent weights do not move."""
     return dataclasses.replace(
         config, dtype="float64", optimiser="sgd", learning_rate=0.0, learning_rate_decay=0.0, **more
@@ -69,7 +71,7 @@ def _still(config: Config, **more: Any) -> Config:
 
 def _gradient(learner: Learner, config: Config, Y: Float64, X: Float64 | None) -> Float64:
     """The gradient (P,) of the last event: the step that plain descent of rate 1 takes."""
-    clone = Learner.from_state(config, _transplanted(learner.state, initial(config)))
+    clone = Learner.from_state(config, _with_fresh_tangents(learner.state, initial(config)))
     clone.observe_many(Y[:-1], None if X is None else X[:-1])
     stepper = Learner.from_state(dataclasses.replace(config, learning_rate=1.0), clone.state)
     before = stepper.state.network.W.copy()
@@ -77,7 +79,7 @@ def _gradient(learner: Learner, config: Config, Y: Float64, X: Float64 | None) -
     return np.asarray((before - stepper.state.network.W).ravel())
 
 
-def _transplanted(state: State, fresh: State) -> State:
+def _with_fresh_tangents(state: State, fresh: State) -> State:
     """`fresh` with everything of `state` but its tangents and its optimiser."""
     network = Network(
         W=state.network.W.astype(np.float64),

@@ -8,7 +8,7 @@ from .network.cells import set_biases, spread_rates
 from .network.readout import PRIOR
 from .numerics import random_signs
 from .numerics.step_sizes import PRIOR_SQUARE
-from .scores.anomaly import USUAL
+from .scores.anomaly import MEAN_SUM
 from .scores.intervals import MISCOVERAGE, WINDOW
 from .seasons.profile import SLOTS
 from .state import Experts, Intervals, Network, Readout, Scales, State, Tangent, aligned
@@ -125,5 +125,5 @@ def _intervals(config: Config) -> Intervals:
         ring=np.zeros((heads, q, WINDOW)),
         ordered=np.zeros((heads, q, WINDOW)),
         level=np.full((heads, q), MISCOVERAGE),
-        surprise=np.full(q, USUAL),
+        surprise=np.full(q, MEAN_SUM),
     )

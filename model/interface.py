@@ -64,7 +64,7 @@ class Outcomes(NamedTuple):
     """(T,): bound on the norm of the gradient, or the norm itself for exact RTRL."""
     tangent_norm: Float64
     """(T,): largest |v||w| of the rank-one tangents; 0 without."""
-    trust: Float64
+    residual_weight: Float64
     """(T,): λ, the weight of the residual."""
     guarded: Int64
     """(T,): SHRUNK where a tangent was cut to its bound, SKIPPED where a step was not taken and the tangents reset."""
@@ -104,7 +104,7 @@ class Work(NamedTuple):
     """(R,) real: 1/ρ0."""
     f: Float64
     """(n,): A v."""
-    pull: Float64
+    delta_f: Float64
     """(R,): δ·f."""
     sizes: Float64
     """(n,): |F_i|."""
@@ -128,7 +128,7 @@ class Work(NamedTuple):
     """(q, s): features of each target's autoregression."""
     gain: Float64
     """(s,): its gain."""
-    said: Float64
+    expert_predictions: Float64
     """(q, E): what each expert predicts, in units of the scale."""
     mixed: Float64
     """(o,): what is predicted one step ahead, in the same units; or the probabilities."""
@@ -161,6 +161,6 @@ def outcomes(count: int, config: Config) -> Outcomes:
         prediction=np.empty(wide), lower=np.empty(wide), upper=np.empty(wide),
         loss=np.empty(narrow), baseline_loss=np.empty(narrow), anomaly=np.empty(narrow),
         ahead=np.empty((count, config.horizons, config.outputs)),
-        gradient_norm=np.zeros(narrow), tangent_norm=np.zeros(narrow), trust=np.zeros(narrow),
+        gradient_norm=np.zeros(narrow), tangent_norm=np.zeros(narrow), residual_weight=np.zeros(narrow),
         guarded=np.zeros(narrow, np.int64),
     )  # fmt: skip

@@ -64,7 +64,7 @@ def allocating(function: Callable[P, R]) -> Callable[P, R]:
     return _jit(function, cache=True)
 
 
-def inner(function: Callable[P, R]) -> Callable[P, R]:
+def kernel_only(function: Callable[P, R]) -> Callable[P, R]:
     """The same for a function that only compiled code calls.
 
     It gets no way in from Python: unpacking a whole state there would take longer to compile than the function.
@@ -72,7 +72,7 @@ def inner(function: Callable[P, R]) -> Callable[P, R]:
     return _jit(function, cache=True, no_cpython_wrapper=True, _nrt=False)
 
 
-def spliced(function: Callable[P, R]) -> Callable[P, R]:
+def inlined(function: Callable[P, R]) -> Callable[P, R]:
     """The same for a function of one compiled caller, which takes over its source: neither is compiled twice.
 
     LLVM optimises a function by itself and once more within each caller, so every layer over the passes costs seconds.

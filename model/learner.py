@@ -55,12 +55,12 @@ class Learner:
 
     @property
     def step_size(self) -> float:
-        """η of the next step of the recurrent parameters, `optim.caution` included; 0 where they are frozen."""
+        """η of the next step of the recurrent parameters, Adam's `error_scale` included; 0 where they are frozen."""
         config, state = self.config, self._state
         if config.estimator == "frozen":
             return 0.0
         eta = step_sizes.step_size(config.learning_rate, config.learning_rate_decay, int(state.clock[1]))
-        return eta * step_sizes.caution(state.scales.losses) if config.optimiser == "adam" else eta
+        return eta * step_sizes.error_scale(state.scales.losses) if config.optimiser == "adam" else eta
 
     @property
     def nbytes(self) -> int:

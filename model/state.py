@@ -52,7 +52,7 @@ class Tangent(NamedTuple):
     q: Array
     """(R, K) real: Wᵀv over the hidden rows, ready for the next event."""
     w_norm: Float64
-    """(R,): root of the expected |w|² given the tangent's past (see `tangent.weigh`)."""
+    """(R,): root of the expected |w|² given the tangent's past (see `tangent.balance`)."""
     S: Array
     """(k, K) real: own-unit traces."""
     x: Array
@@ -64,7 +64,7 @@ class Tangent(NamedTuple):
     sizes: Float64
     """(n,): bound on |S_i| of each unit."""
     trust: Float64
-    """(3,): running means behind λ, and events (see `traces.trust`)."""
+    """(3,): running means behind λ, and events (see `traces.residual_weight`)."""
     J: Array
     """(n, k, K) real: exact influence."""
 
@@ -111,7 +111,7 @@ class Scales(NamedTuple):
     """(q,): running mean square of the changes."""
     losses: Float64
     """(2,): running means of the squared errors of network and of persistence, in units of the changes (see
-    `optim.caution`)."""
+    `step_sizes.error_scale`)."""
     value: Float64
     """(q,): the newest value, or its prediction where it was missing."""
     fed: Float64

@@ -41,7 +41,7 @@ def state(config: Config, kept: Mapping[str, Array], written: int) -> State | No
     for name, array in arrays(fresh):
         found = kept.get(name)
         if found is not None and written == 1:
-            found = _grown(name, found, array)
+            found = _migrated(name, found, array)
         if found is None:
             if written == NEWEST:
                 return None
@@ -52,7 +52,7 @@ def state(config: Config, kept: Mapping[str, Array], written: int) -> State | No
     return fresh
 
 
-def _grown(name: str, found: Array, array: Array) -> Array:
+def _migrated(name: str, found: Array, array: Array) -> Array:
     """An array of format 1 in the shape of today: a head's axis, inputs that read nothing, a third statistic."""
     if not found.size and not array.size:
         return array

@@ -20,21 +20,22 @@ def forecast(
 ) -> None:
     """The next T steps, given the rows of X (T, x) and times (T,); `state` is only read. Fills the rest, (T, o).
 
-    Up to the horizons of the configuration each step has its own readout. Beyond, the learner runs ahead on its own
-    one-step predictions, as if they had been observed, from where the last readout leaves off. What it runs on was
-    itself predicted: so each change is damped, once more a step, by √`optim.skill`, towards what the seasons alone say
-    (a damped trend: E. Gardner, E. McKenzie, *Forecasting trends in time series*, 1985). Without times there are no
-    seasons to lean on, and the learner's own rhythm is all there is: by the root of that, then. The interval of step s
-    is that of the last readout times √(s/H), as errors that add up independently would have it.
+    Up to the horizons of the configuration each step has its own readout. Beyond them the learner runs ahead: it
+    takes its one-step predictions for observed values and goes on from where the last readout leaves off. A
+    prediction that rests on predictions is less certain, so each change is damped, once more a step, by
+    √`step_sizes.skill` towards the change that the seasons alone predict (a damped trend: E. Gardner, E. McKenzie,
+    *Forecasting trends in time series*, 1985). Without times there are no seasons to fall back on; the damping is
+    then the root of that. The interval of step s is that of the last readout times √(s/H), as errors that add up
+    independently would have it.
     """
     work = workspace(state, False)
     network, scales, H = state.network, state.scales, state.readout.V.shape[0]
     h, p, fed, last = network.h.copy(), network.p.copy(), scales.fed.copy(), scales.last.copy()
     value, lags = scales.value.copy(), state.experts.lags.copy()
     direct, offset = np.zeros(work.ahead.shape), np.zeros(mean.shape[1])
-    fading, damping = math.sqrt(step_sizes.skill(scales.losses)), 1.0
+    damping_rate, damping = math.sqrt(step_sizes.skill(scales.losses)), 1.0
     if rules.seasons.shape[0] == 0 or math.isnan(times[0]):
-        fading = math.sqrt(fading)
+        damping_rate = math.sqrt(damping_rate)
     for t in range(X.shape[0]):
         feed(work.z, h, fed, scales, X[t], times[t], rules.seasons)
         forward(state, rules, p, h, work)
@@ -46,12 +47,12 @@ def forecast(
         head = min(t, H - 1)
         for i in range(mean.shape[1]):
             if not rules.symbols:
-                usual = math.sqrt(scales.change[i]) * autoregression.usual(state, work, i)
+                usual = math.sqrt(scales.change[i]) * autoregression.seasonal_change(state, work, i)
                 work.ahead[0, i] = last[i] + damping * (work.ahead[0, i] - last[i]) + (1.0 - damping) * usual
             if t < H:
                 offset[i] = direct[t, i] - work.ahead[0, i]
             mean[t, i] = direct[t, i] if t < H else work.ahead[0, i] + offset[i]
-        damping *= fading
+        damping *= damping_rate
         interval(state, rules, head, mean[t], lower[t], upper[t])
         spread = math.sqrt((t + 1.0) / (head + 1.0))
         for i in range(mean.shape[1]):
@@ -66,7 +67,7 @@ def forecast(
                 if scales.seen[i] > 0:
                     step = work.ahead[0, i]
                     feed_back(scales, i, step, False, fed, value[i])
-                    autoregression.shift(lags[i], step - value[i])
+                    autoregression.push_lag(lags[i], step - value[i])
                     value[i] = step
                     last[i] = step
         kernels.assign(h, work.h)

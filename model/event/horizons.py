@@ -8,7 +8,7 @@ least squares, and the gain, is the same for all and is had once. What was forec
 import math
 
 from ..interface import RLS, Rules, Work
-from ..jit import inner
+from ..jit import kernel_only
 from ..network import readout
 from ..numerics import scaling
 from ..numerics.step_sizes import step_size
@@ -17,8 +17,8 @@ from ..state import State
 from ..types import Float64
 
 
-@inner
-def judge(state: State, y: Float64) -> None:
+@kernel_only
+def score_forecasts(state: State, y: Float64) -> None:
     """Put the errors of the forecasts of this event, made one to H-1 events before it, into their windows."""
     kept, scores, scales = state.readout, state.intervals, state.scales
     rows, version = kept.ring_phi.shape[0], state.clock[0]
@@ -36,8 +36,8 @@ def judge(state: State, y: Float64) -> None:
             scores.seen[h, i] += 1
 
 
-@inner
-def learn(state: State, rules: Rules, y: Float64, eta: float, work: Work) -> None:
+@kernel_only
+def learn_heads(state: State, rules: Rules, y: Float64, eta: float, work: Work) -> None:
     """A step of every head whose label this event is; η0 = eta for those that follow their gradient."""
     kept, scales = state.readout, state.scales
     rows, version = kept.ring_phi.shape[0], state.clock[0]
@@ -52,17 +52,17 @@ def learn(state: State, rules: Rules, y: Float64, eta: float, work: Work) -> Non
             work.errors[i] = readout.value(kept.V[h], kept.ring_phi[row], i) - target
             present += 1
             if rules.readout == RLS:
-                readout.learn(kept.V[h], kept.ring_kappa[row], i, work.errors[i])
+                readout.rls_step(kept.V[h], kept.ring_kappa[row], i, work.errors[i])
         if present > 0 and rules.readout != RLS:
-            readout.descend(
+            readout.adam_step(
                 kept.V[h], kept.M1[h], kept.M2[h], kept.powers[h], kept.ring_phi[row], work.errors,
                 step_size(eta, rules.learning_rate_decay, kept.steps[h]),
             )  # fmt: skip
             kept.steps[h] += 1
 
 
-@inner
-def keep(state: State, work: Work) -> None:
+@kernel_only
+def remember(state: State, work: Work) -> None:
     """Let this event's features, gain and forecasts wait for their labels; before the statistics take the event in."""
     kept, scales = state.readout, state.scales
     rows = kept.ring_phi.shape[0]

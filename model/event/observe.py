@@ -10,7 +10,7 @@ import math
 from ..experts import autoregression
 from ..gradient.step import learn_network
 from ..interface import RLS, RTRL, Outcomes, Rules, Work
-from ..jit import allocating, inner
+from ..jit import allocating, kernel_only
 from ..network import readout, softmax
 from ..numerics import kernels, scaling, step_sizes
 from ..scores import anomaly, intervals
@@ -21,7 +21,7 @@ from . import horizons
 from .predict import feed, forward, interval, point, workspace
 
 
-@inner
+@kernel_only
 def score(state: State, y: Float64, prediction: Float64, lower: Float64, upper: Float64) -> tuple[float, float, float]:
     """(loss, loss of persistence, anomaly); the errors go into the windows of the intervals."""
     scales, scores = state.scales, state.intervals
@@ -31,7 +31,7 @@ def score(state: State, y: Float64, prediction: Float64, lower: Float64, upper: 
             continue
         change = y[i] - scales.last[i]
         # The newest change counts in its own scale, so that no single event decides a sum of losses.
-        scale = math.sqrt(scaling.mean_with(change * change, scales.seen[i], scales.change[i]))
+        scale = math.sqrt(scaling.update_mean(change * change, scales.seen[i], scales.change[i]))
         error = (y[i] - prediction[i]) / scale if scale > 0.0 else 0.0
         step = change / scale if scale > 0.0 else 0.0
         loss += error * error
@@ -39,7 +39,7 @@ def score(state: State, y: Float64, prediction: Float64, lower: Float64, upper: 
         present += 1
         if scores.seen[0, i] > 0:
             judged += 1
-            least = min(least, _surprise(state, i, abs(error)))
+            least = min(least, _combined_p_value(state, i, abs(error)))
             outside = y[i] < lower[i] or y[i] > upper[i]
             scores.level[0, i] = intervals.adapt(scores.level[0, i], outside)
         intervals.insert(scores.ring[0, i], scores.ordered[0, i], scores.seen[0, i], abs(error))
@@ -49,72 +49,72 @@ def score(state: State, y: Float64, prediction: Float64, lower: Float64, upper: 
     return loss / present, baseline / present, anomaly.score(least, judged) if judged > 0 else math.nan
 
 
-@inner
-def _surprise(state: State, i: int, error: float) -> float:
+@kernel_only
+def _combined_p_value(state: State, i: int, error: float) -> float:
     """P of the newest errors of target i, `error` included; before it goes into the window."""
     scores = state.intervals
-    p = anomaly.tail(scores.ordered[0, i], scores.seen[0, i], error)
-    scores.surprise[i] = anomaly.follow(scores.surprise[i], p)
-    return anomaly.improbability(scores.surprise[i])
+    p = anomaly.p_value(scores.ordered[0, i], scores.seen[0, i], error)
+    scores.surprise[i] = anomaly.accumulate(scores.surprise[i], p)
+    return anomaly.combined_p_value(scores.surprise[i])
 
 
-@inner
+@kernel_only
 def score_symbol(state: State, y: float, prediction: Float64) -> tuple[float, float, float]:
     """(bits, bits of the symbols' frequencies, anomaly); the bits go into the window."""
     scores = state.intervals
     if math.isnan(y):
         return math.nan, math.nan, math.nan
-    bits = softmax.surprise(prediction[int(y)])
-    baseline = softmax.surprise(softmax.frequency(state.scales.counts, int(y)))
+    bits = softmax.surprisal(prediction[int(y)])
+    baseline = softmax.surprisal(softmax.frequency(state.scales.counts, int(y)))
     seen = scores.seen[0, 0]
-    strange = anomaly.score(_surprise(state, 0, bits), 1) if seen > 0 else math.nan
+    anomaly_score = anomaly.score(_combined_p_value(state, 0, bits), 1) if seen > 0 else math.nan
     intervals.insert(scores.ring[0, 0], scores.ordered[0, 0], seen, bits)
     scores.seen[0, 0] += 1
-    return bits, baseline, strange
+    return bits, baseline, anomaly_score
 
 
-@inner
+@kernel_only
 def learn_readout(state: State, rules: Rules, y: Float64, work: Work) -> bool:
     """δ = ∂ℓ/∂h (n,) of ℓ = ½ mean of squared errors, or nats, then a step of the readout; False without a target."""
     kept = state.readout
     kernels.zero(work.delta)
     kernels.zero(work.kappa)
-    present = _miss_symbol(y[0], work) if rules.symbols else _miss(state.scales, y, work)
+    present = _symbol_error(y[0], work) if rules.symbols else _target_errors(state.scales, y, work)
     if present == 0:
         return False
-    readout.pull(kept.V[0], work.errors, work.delta)
+    readout.error_to_state(kept.V[0], work.errors, work.delta)
     for unit in range(work.delta.shape[0]):
         work.delta[unit] /= present
-    eta = rules.learning_rate * step_sizes.caution(state.scales.losses)
+    eta = rules.learning_rate * step_sizes.error_scale(state.scales.losses)
     if rules.readout == RLS:
-        readout.condition(kept.P, work.phi, work.kappa, rules.forgetting)
+        readout.rls_gain(kept.P, work.phi, work.kappa, rules.forgetting)
         for i in range(y.shape[0]):
             if not math.isnan(work.errors[i]):
-                readout.learn(kept.V[0], work.kappa, i, work.errors[i])
+                readout.rls_step(kept.V[0], work.kappa, i, work.errors[i])
     else:
-        readout.descend(
+        readout.adam_step(
             kept.V[0], kept.M1[0], kept.M2[0], kept.powers[0], work.phi, work.errors,
             step_sizes.step_size(eta, rules.learning_rate_decay, kept.steps[0]),
         )  # fmt: skip
         kept.steps[0] += 1
     if not rules.symbols:
         autoregression.learn(state, rules, work)
-        horizons.judge(state, y)
-        horizons.learn(state, rules, y, eta, work)
+        horizons.score_forecasts(state, y)
+        horizons.learn_heads(state, rules, y, eta, work)
     return True
 
 
-@inner
-def _miss_symbol(y: float, work: Work) -> int:
+@kernel_only
+def _symbol_error(y: float, work: Work) -> int:
     """The errors of the probabilities into `work`; how many targets there are, 0 or 1."""
     if math.isnan(y):
         return 0
-    softmax.miss(work.scaled[0], int(y), work.errors)
+    softmax.softmax_error(work.scaled[0], int(y), work.errors)
     return 1
 
 
-@inner
-def _miss(scales: Scales, y: Float64, work: Work) -> int:
+@kernel_only
+def _target_errors(scales: Scales, y: Float64, work: Work) -> int:
     """The errors of the first head into `work`, and their mean square into the running ones; how many there are."""
     present, loss, baseline = 0, 0.0, 0.0
     for i in range(y.shape[0]):
@@ -123,18 +123,18 @@ def _miss(scales: Scales, y: Float64, work: Work) -> int:
             continue
         change = y[i] - scales.last[i]
         # The newest change counts in its own scale, so that a jump of any size is a bounded target.
-        scale = math.sqrt(scaling.absorb_change(change, scales.seen[i], scales.change[i]))
+        scale = math.sqrt(scaling.update_mean_square(change, scales.seen[i], scales.change[i]))
         target = scaling.clip(change / scale, scaling.TARGET_CLIP) if scale > 0.0 else 0.0
         work.errors[i] = work.scaled[0, i] - target
         present += 1
         loss += work.errors[i] * work.errors[i]
         baseline += target * target
     if present > 0:
-        step_sizes.judge(scales.losses, loss / present, baseline / present)
+        step_sizes.track_losses(scales.losses, loss / present, baseline / present)
     return present
 
 
-@inner
+@kernel_only
 def feed_back(scales: Scales, i: int, value: float, missing: bool, fed: Float64, previous: float) -> None:
     """Write level, change and flag of target i, as the network reads them at the next event."""
     scale = math.sqrt(scales.change[i])
@@ -143,33 +143,35 @@ def feed_back(scales: Scales, i: int, value: float, missing: bool, fed: Float64,
     fed[3 * i + 2] = 1.0 if missing else 0.0
 
 
-@inner
-def absorb(state: State, rules: Rules, y: Float64, prediction: Float64, time: float) -> None:
+@kernel_only
+def update_statistics(state: State, rules: Rules, y: Float64, prediction: Float64, time: float) -> None:
     """Take the targets into the running statistics and set what is fed back at the next event."""
     scales, lags = state.scales, state.experts.lags
     for i in range(y.shape[0]):
         if math.isnan(y[i]):
             if scales.seen[i] > 0:
                 feed_back(scales, i, prediction[i], True, scales.fed, scales.value[i])
-                autoregression.shift(lags[i], prediction[i] - scales.value[i])
+                autoregression.push_lag(lags[i], prediction[i] - scales.value[i])
                 scales.value[i] = prediction[i]
             continue
         if scales.seen[i] > 0:
-            autoregression.shift(lags[i], y[i] - scales.value[i])
+            autoregression.push_lag(lags[i], y[i] - scales.value[i])
             # After a missing value it would be the change of several events.
             if scales.fed[3 * i + 2] == 0.0 and scales.change[i] > 0.0:
                 change = (y[i] - scales.last[i]) / math.sqrt(scales.change[i])
-                profile.learn(scales.profile[i], time, change, rules.seasons)
-            scales.change[i] = scaling.absorb_change(y[i] - scales.last[i], scales.seen[i], scales.change[i])
+                profile.update(scales.profile[i], time, change, rules.seasons)
+            scales.change[i] = scaling.update_mean_square(y[i] - scales.last[i], scales.seen[i], scales.change[i])
         scales.seen[i] += 1
-        scales.mean[i], scales.variance[i] = scaling.absorb(y[i], scales.seen[i], scales.mean[i], scales.variance[i])
+        scales.mean[i], scales.variance[i] = scaling.update_moments(
+            y[i], scales.seen[i], scales.mean[i], scales.variance[i]
+        )
         feed_back(scales, i, y[i], False, scales.fed, scales.value[i] if scales.seen[i] > 1 else y[i])
         scales.value[i] = y[i]
         scales.last[i] = y[i]
 
 
-@inner
-def absorb_symbol(scales: Scales, y: float, prediction: Float64, fed: Float64) -> None:
+@kernel_only
+def update_symbol_statistics(scales: Scales, y: float, prediction: Float64, fed: Float64) -> None:
     """Feed back the symbol, or the probabilities and a flag where it is missing; a known one is counted."""
     missing = math.isnan(y)
     for a in range(prediction.shape[0]):
@@ -180,16 +182,16 @@ def absorb_symbol(scales: Scales, y: float, prediction: Float64, fed: Float64) -
         scales.counts[int(y)] += 1.0
 
 
-@inner
-def absorb_inputs(scales: Scales, x: Float64, time: float) -> None:
+@kernel_only
+def update_input_statistics(scales: Scales, x: Float64, time: float) -> None:
     """Take inputs and time into the running statistics."""
     for i in range(x.shape[0]):
         if not math.isnan(x[i]):
             scales.x_seen[i] += 1
-            scales.x_mean[i], scales.x_variance[i] = scaling.absorb(
+            scales.x_mean[i], scales.x_variance[i] = scaling.update_moments(
                 x[i], scales.x_seen[i], scales.x_mean[i], scales.x_variance[i]
             )
-    calendar.absorb(scales.clock, time)
+    calendar.update_clock(scales.clock, time)
 
 
 @allocating
@@ -198,7 +200,7 @@ def observe(state: State, rules: Rules, Y: Float64, X: Float64, times: Float64, 
     _observe(state, rules, Y, X, times, out, workspace(state, rules.estimator == RTRL))
 
 
-@inner
+@kernel_only
 def _observe(state: State, rules: Rules, Y: Float64, X: Float64, times: Float64, out: Outcomes, work: Work) -> None:
     scales, network = state.scales, state.network
     no_inputs = X.shape[1] == 0
@@ -215,19 +217,19 @@ def _observe(state: State, rules: Rules, Y: Float64, X: Float64, times: Float64,
         else:
             out.loss[t], out.baseline_loss[t], out.anomaly[t] = score(state, y, prediction, out.lower[t], out.upper[t])
         learning = learn_readout(state, rules, y, work)
-        horizons.keep(state, work)
-        out.gradient_norm[t], out.tangent_norm[t], out.trust[t], out.guarded[t] = learn_network(
+        horizons.remember(state, work)
+        out.gradient_norm[t], out.tangent_norm[t], out.residual_weight[t], out.guarded[t] = learn_network(
             state, rules, learning, work
         )
         if rules.symbols:
-            absorb_symbol(scales, y[0], prediction, scales.fed)
+            update_symbol_statistics(scales, y[0], prediction, scales.fed)
         else:
-            absorb(state, rules, y, prediction, times[t])
-        absorb_inputs(scales, x, times[t])
+            update_statistics(state, rules, y, prediction, times[t])
+        update_input_statistics(scales, x, times[t])
         state.clock[0] += 1
         out.version[t] = state.clock[0]
         if no_inputs:
-            feed(work.z, network.h, scales.fed, scales, x, calendar.ahead(scales.clock, 1), rules.seasons)
+            feed(work.z, network.h, scales.fed, scales, x, calendar.expected_time(scales.clock, 1), rules.seasons)
             forward(state, rules, network.p, network.h, work)
             autoregression.predict(state, state.experts.lags, scales.fed, work)
             point(state, rules, scales.last, work, out.ahead[t])

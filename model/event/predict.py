@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from ..interface import Rules, Work
-from ..jit import allocating, inner
+from ..jit import allocating, kernel_only
 from ..network import readout, softmax
 from ..network.cells import advance
 from ..numerics import kernels, scaling
@@ -16,7 +16,7 @@ from ..types import Array, Float64
 
 
 @allocating
-def lane(rows: int, size: int, like: Array, offset: int) -> Array:
+def aligned_rows(rows: int, size: int, like: Array, offset: int) -> Array:
     """Zeros of the type of `like`, `offset` bytes after the start of a page: `state.aligned` for compiled code."""
     step = like.itemsize
     memory = np.zeros(rows * size + PAGE // step, like.dtype)
@@ -34,15 +34,16 @@ def workspace(state: State, exact: bool) -> Work:
     gradient, J = np.zeros((k, K) if exact else (0, 0), real), np.zeros((n, k, K) if exact else (0, 0, 0), real)
     # In the order of the fields; compiled code takes no more keywords than a few.
     return Work(
-        np.zeros(k, real), np.zeros(K, real), np.zeros(n, real), np.zeros(n, real), lane(1, K, W, 3072)[0],
-        lane(1, K, W, 512)[0], lane(1, K, W, 2048)[0], lane(1, K, W, 3584)[0], lane(R, K, W, 1024),
-        np.zeros((3, K), real), np.zeros(R, real), np.zeros(R, real), np.zeros(n), np.zeros(R), np.zeros(n),
-        np.zeros(n), np.zeros((R, n)), np.zeros(k), np.zeros(k), np.zeros((H, o)), np.zeros((H, o)), gradient, J,
-        np.zeros((q, s)), np.zeros(s), np.zeros((q, kept.regret.shape[1])), np.zeros(o), np.zeros(o),
+        np.zeros(k, real), np.zeros(K, real), np.zeros(n, real), np.zeros(n, real), aligned_rows(1, K, W, 3072)[0],
+        aligned_rows(1, K, W, 512)[0], aligned_rows(1, K, W, 2048)[0], aligned_rows(1, K, W, 3584)[0],
+        aligned_rows(R, K, W, 1024), np.zeros((3, K), real), np.zeros(R, real), np.zeros(R, real), np.zeros(n),
+        np.zeros(R), np.zeros(n), np.zeros(n), np.zeros((R, n)), np.zeros(k), np.zeros(k), np.zeros((H, o)),
+        np.zeros((H, o)), gradient, J, np.zeros((q, s)), np.zeros(s), np.zeros((q, kept.regret.shape[1])),
+        np.zeros(o), np.zeros(o),
     )  # fmt: skip
 
 
-@inner
+@kernel_only
 def feed(z: Array, h: Array, fed: Float64, scales: Scales, x: Float64, time: float, seasons: Float64) -> None:
     """z = [h, u, 1]: u holds what is fed back, each input and its missing flag, the interval, the seasons' phases and
     usual changes."""
@@ -58,12 +59,12 @@ def feed(z: Array, h: Array, fed: Float64, scales: Scales, x: Float64, time: flo
         z[place] = 0.0 if missing else scaling.standardise(x[i], scales.x_mean[i], scales.x_variance[i])
         z[place + 1] = 1.0 if missing else 0.0
         place += 2
-    place = calendar.read(z, place, time, scales.clock, seasons)
-    profile.read(z, place, time, scales.profile, seasons)
+    place = calendar.write_features(z, place, time, scales.clock, seasons)
+    profile.write_features(z, place, time, scales.profile, seasons)
     z[z.shape[0] - 1] = 1.0
 
 
-@inner
+@kernel_only
 def forward(state: State, rules: Rules, p: Array, h: Array, work: Work) -> None:
     """From z and p = Wᵀh to the new state, its derivatives, φ and ŷ; only the inputs' m+1 rows of W are read."""
     W, n = state.network.W, h.shape[0]
@@ -84,7 +85,7 @@ def forward(state: State, rules: Rules, p: Array, h: Array, work: Work) -> None:
         softmax.softmax(work.scaled[0])
 
 
-@inner
+@kernel_only
 def point(state: State, rules: Rules, last: Float64, work: Work, out: Float64) -> None:
     """Values (H, o), last + s·ŷ, of the mixture for the next step and of the network's heads for those after it.
 
@@ -101,7 +102,7 @@ def point(state: State, rules: Rules, last: Float64, work: Work, out: Float64) -
                 out[h, i] = math.nan
 
 
-@inner
+@kernel_only
 def interval(state: State, rules: Rules, head: int, prediction: Float64, lower: Float64, upper: Float64) -> None:
     """Ends of the interval (o,) around the predictions of a head; NaN before a first error, and for symbols."""
     scores = state.intervals

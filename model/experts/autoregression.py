@@ -13,7 +13,7 @@ The network learns from the error of its own readout, so what is mixed with it d
 import math
 
 from ..interface import Rules, Work
-from ..jit import inner
+from ..jit import kernel_only
 from ..network import readout
 from ..numerics.scaling import CLIP, TARGET_CLIP, clip
 from ..seasons import profile
@@ -24,7 +24,7 @@ from . import mixture
 PERSISTENCE, AUTOREGRESSION, NETWORK = 0, 1, 2
 
 
-@inner
+@kernel_only
 def predict(state: State, lags: Float64, fed: Float64, work: Work) -> None:
     """Features (q, s) of the autoregression, what the experts say (q, E) and the mixture (q,), from z and ŷ in `work`.
 
@@ -46,27 +46,27 @@ def predict(state: State, lags: Float64, fed: Float64, work: Work) -> None:
         for season in range(seasons):
             x[L + 1 + season] = work.z[place + i * seasons + season]
         x[L + 1 + seasons] = 1.0
-        said = work.said[i]
-        said[PERSISTENCE] = 0.0
-        said[AUTOREGRESSION] = clip(readout.value(kept.V, x, i), TARGET_CLIP)
-        said[NETWORK] = clip(work.scaled[0, i], TARGET_CLIP)
-        work.mixed[i] = mixture.mix(kept.regret[i], kept.spread[i], said)
+        predictions = work.expert_predictions[i]
+        predictions[PERSISTENCE] = 0.0
+        predictions[AUTOREGRESSION] = clip(readout.value(kept.V, x, i), TARGET_CLIP)
+        predictions[NETWORK] = clip(work.scaled[0, i], TARGET_CLIP)
+        work.mixed[i] = mixture.mix(kept.regret[i], kept.spread[i], predictions)
 
 
-@inner
-def usual(state: State, work: Work, i: int) -> float:
+@kernel_only
+def seasonal_change(state: State, work: Work, i: int) -> float:
     """The part of target i's autoregression that comes from the seasons alone, in units of the scale.
 
     Less its mean, so that a whole season leaves the level where it was.
     """
     total, first = 0.0, state.experts.lags.shape[1] + 1
     for season in range(work.lagged.shape[1] - 1 - first):
-        deviation = work.lagged[i, first + season] - profile.mean(state.scales.profile[i, season])
+        deviation = work.lagged[i, first + season] - profile.mean_change(state.scales.profile[i, season])
         total += state.experts.V[first + season, i] * deviation
     return total
 
 
-@inner
+@kernel_only
 def learn(state: State, rules: Rules, work: Work) -> None:
     """A step of the autoregression and of the weights of every target that is present."""
     kept = state.experts
@@ -74,13 +74,15 @@ def learn(state: State, rules: Rules, work: Work) -> None:
         if kept.lags.shape[1] == 0 or math.isnan(work.errors[i]):
             continue
         target = work.scaled[0, i] - work.errors[i]
-        mixture.learn(kept.regret[i], kept.spread[i], work.said[i], work.mixed[i], target, rules.forgetting)
-        readout.condition(kept.P[i], work.lagged[i], work.gain, rules.forgetting)
-        readout.learn(kept.V, work.gain, i, readout.value(kept.V, work.lagged[i], i) - target)
+        mixture.update_weights(
+            kept.regret[i], kept.spread[i], work.expert_predictions[i], work.mixed[i], target, rules.forgetting
+        )
+        readout.rls_gain(kept.P[i], work.lagged[i], work.gain, rules.forgetting)
+        readout.rls_step(kept.V, work.gain, i, readout.value(kept.V, work.lagged[i], i) - target)
 
 
-@inner
-def shift(lags: Float64, change: float) -> None:
+@kernel_only
+def push_lag(lags: Float64, change: float) -> None:
     """Let the newest change into one target's lags (L,)."""
     for lag in range(lags.shape[0] - 1, 0, -1):
         lags[lag] = lags[lag - 1]

@@ -17,22 +17,24 @@ from ..types import Float64
 
 
 @compiled
-def mix(regret: Float64, spread: Float64, said: Float64) -> float:
+def mix(regret: Float64, spread: Float64, predictions: Float64) -> float:
     """Σ w_k x_k; shapes (K,)."""
     total, weights, plain = 0.0, 0.0, 0.0
-    for k in range(said.shape[0]):
+    for k in range(predictions.shape[0]):
         weight = max(0.0, regret[k]) / (1.0 + spread[k])
-        total += weight * said[k]
+        total += weight * predictions[k]
         weights += weight
-        plain += said[k]
-    return float(total / weights if weights > 0.0 else plain / said.shape[0])
+        plain += predictions[k]
+    return float(total / weights if weights > 0.0 else plain / predictions.shape[0])
 
 
 @compiled
-def learn(regret: Float64, spread: Float64, said: Float64, mixed: float, target: float, forgetting: float) -> None:
+def update_weights(
+    regret: Float64, spread: Float64, predictions: Float64, mixed: float, target: float, forgetting: float
+) -> None:
     """Judge the experts by their words (K,), the mixture of which was `mixed`."""
     slope = 2.0 * (mixed - target)
-    for k in range(said.shape[0]):
-        gain = slope * (mixed - said[k])
+    for k in range(predictions.shape[0]):
+        gain = slope * (mixed - predictions[k])
         regret[k] = forgetting * regret[k] + gain
         spread[k] = forgetting * spread[k] + gain * gain

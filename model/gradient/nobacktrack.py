@@ -25,7 +25,7 @@ NORM_LIMIT = 1e6
 
 
 @compiled
-def carry(f: Float64, W_v: Array, v: Array, c: Array, D: Array) -> None:
+def propagate(f: Float64, W_v: Array, v: Array, c: Array, D: Array) -> None:
     """f = A v = c·v + Σ_g D_g·(Wᵀv)_g. Shapes f, v, c (n,); W_v, D (K,)."""
     n = v.shape[0]
     for i in range(n):
@@ -36,7 +36,7 @@ def carry(f: Float64, W_v: Array, v: Array, c: Array, D: Array) -> None:
 
 
 @compiled
-def weigh(f: Float64, w_norm: float) -> float:
+def balance(f: Float64, w_norm: float) -> float:
     """ρ0 = √(|w|/|f|), which makes both halves of the tangent as long; 1 where either is 0.
 
     For |w|² its expectation over the signs given the past is used, |w'|² = |w|²/ρ0² + Σ_i |F_i|²/ρ_i²: it needs no
@@ -49,7 +49,7 @@ def weigh(f: Float64, w_norm: float) -> float:
 
 
 @compiled
-def slopes(D: Array, z: Array, ranges: tuple[int, ...], out: Float64) -> None:
+def immediate_norms(D: Array, z: Array, ranges: tuple[int, ...], out: Float64) -> None:
     """|F_i| = √(Σ_g D_gi²|z_g|²) of each unit, z_g being what gate g reads. Shapes D (K,), z (k,), out (n,)."""
     n = out.shape[0]
     state, rest = 0.0, 0.0
@@ -67,7 +67,7 @@ def slopes(D: Array, z: Array, ranges: tuple[int, ...], out: Float64) -> None:
 
 
 @compiled
-def share(sizes: Float64) -> None:
+def uoro_scale(sizes: Float64) -> None:
     """UORO: the root mean square of the |F_i| for every unit, in the place of each unit's own."""
     mean = norm(sizes) / math.sqrt(sizes.shape[0])
     for i in range(sizes.shape[0]):

@@ -3,12 +3,12 @@
 import math
 
 from ..interface import FROZEN, NOBACKTRACK, RTRL, SHRUNK, SKIPPED, TRACES, UORO, Rules, Work
-from ..jit import inner, spliced
+from ..jit import inlined, kernel_only
 from ..network.cells import columns
 from ..numerics import kernels
 from ..numerics.kernels import ADAM, KALMAN
 from ..numerics.random_signs import fill_signs
-from ..numerics.step_sizes import caution, fading, step_size
+from ..numerics.step_sizes import error_scale, metric_rate, step_size
 from ..state import State, Tangent
 from . import nobacktrack, rtrl, traces
 
@@ -16,7 +16,7 @@ EXPLODED = 1e6
 """A gradient whose norm may be above this, in units of a loss of about 1, is a fault and no information."""
 
 
-@spliced
+@inlined
 def learn_network(state: State, rules: Rules, learning: bool, work: Work) -> tuple[float, float, float, int]:
     """`learn_given` with the signs of (seed, tangent, version)."""
     for r in range(work.signs.shape[0]):
@@ -24,7 +24,7 @@ def learn_network(state: State, rules: Rules, learning: bool, work: Work) -> tup
     return learn_given(state, rules, learning, work)
 
 
-@spliced
+@inlined
 def learn_given(state: State, rules: Rules, learning: bool, work: Work) -> tuple[float, float, float, int]:
     """Advance state and tangents with the signs in `work`, step W if `learning`.
 
@@ -41,13 +41,13 @@ def learn_given(state: State, rules: Rules, learning: bool, work: Work) -> tuple
     for i in range(work.D.shape[0]):
         work.b[i] = work.delta[i % n] * work.D[i]
     if rules.estimator == RTRL:
-        return _exactly(state, rules, learning, ranges, work)
-    bound, norm, trust, guarded = _estimate(state, rules, ranges, work)
+        return _rtrl_step(state, rules, learning, ranges, work)
+    bound, norm, residual_weight, guarded = _estimate(state, rules, ranges, work)
     kernels.assign(network.h, work.h)
     if not (bound <= EXPLODED):
         reset(pair)
         kernels.products(network.W, network.h, network.p, ranges[1])
-        return bound, 0.0, trust, SKIPPED
+        return bound, 0.0, residual_weight, SKIPPED
     eta, scale2 = _schedule(state, rules, learning)
     if rules.estimator == NOBACKTRACK and pair.w.shape[1] == 1 and rules.optimiser != KALMAN:
         if rules.optimiser == ADAM and learning:
@@ -66,15 +66,15 @@ def learn_given(state: State, rules: Rules, learning: bool, work: Work) -> tuple
             ranges, eta, scale2,
         )  # fmt: skip
     else:
-        kernels.sweep(
+        kernels.full_pass(
             network.W, network.m0, network.m1, network.m2, pair.w, pair.S, work.z, work.b, work.d, work.own, work.D,
             work.e, work.s, work.decay, pair.x, network.h, pair.v, network.p, pair.q, pair.W_x, work.g,
             ranges, rules.optimiser, eta, scale2,
         )  # fmt: skip
-    return bound, norm, trust, guarded
+    return bound, norm, residual_weight, guarded
 
 
-@inner
+@kernel_only
 def reset(pair: Tangent) -> None:
     """Tangents and traces of a state that has just begun."""
     kernels.zero(pair.v)
@@ -87,7 +87,7 @@ def reset(pair: Tangent) -> None:
     kernels.zero(pair.sizes)
 
 
-@spliced
+@inlined
 def _schedule(state: State, rules: Rules, learning: bool) -> tuple[float, float]:
     """(η, scale2) of this step, Adam's bias corrections or the Kalman filter's γ included; η = 0 for no step."""
     if not learning:
@@ -98,43 +98,43 @@ def _schedule(state: State, rules: Rules, learning: bool) -> tuple[float, float]
     if rules.optimiser == ADAM:
         powers[0] *= kernels.BETA1
         powers[1] *= kernels.BETA2
-        eta *= caution(state.scales.losses) / (1.0 - powers[0])
+        eta *= error_scale(state.scales.losses) / (1.0 - powers[0])
         scale2 = 1.0 / (1.0 - powers[1])
     elif rules.optimiser == KALMAN:
-        scale2 = fading(step)
+        scale2 = metric_rate(step)
     return eta, scale2
 
 
-@spliced
+@inlined
 def _estimate(state: State, rules: Rules, ranges: tuple[int, ...], work: Work) -> tuple[float, float, float, int]:
     """Everything small about the tangents: their v, and the vectors with which the pass makes the gradient and w."""
     network, pair = state.network, state.tangent
     R, with_traces = pair.v.shape[0], rules.estimator == TRACES
     z_norm = nobacktrack.norm(work.z)
     bound = nobacktrack.norm(work.b) * z_norm
-    nobacktrack.slopes(work.D, work.z, ranges, work.sizes)
+    nobacktrack.immediate_norms(work.D, work.z, ranges, work.sizes)
     if with_traces:
-        traces.loops(work.own, network.W, work.c, work.D)
-        traces.pull_back(work.d, network.W, work.b, work.c, work.delta, ranges[1])
+        traces.self_influence(work.own, network.W, work.c, work.D)
+        traces.backpropagate(work.d, network.W, work.b, work.c, work.delta, ranges[1])
         traces.balance(pair.rho, pair.sizes, pair.S, network.W, work.D, state.clock[0] % network.h.shape[0])
         length = nobacktrack.norm(pair.sizes)
         bound = bound + nobacktrack.norm(work.d) * length if length <= EXPLODED else math.inf
     elif rules.estimator == UORO:
-        nobacktrack.share(work.sizes)
+        nobacktrack.uoro_scale(work.sizes)
     # Σ_i |F_i|²/ρ_i², what the injection adds to E|w|²: with ρ_i² = |F_i|, or of equal mean square, it is Σ_i |F_i|.
     injected = 0.0
     for i in range(work.sizes.shape[0]):
         injected += (pair.sizes[i] / pair.rho[i]) ** 2 if with_traces else work.sizes[i]
     norm, guarded = 0.0, 0
     for r in range(R):
-        nobacktrack.carry(work.f, pair.q[r], pair.v[r], work.c, work.D)
-        rho0 = nobacktrack.weigh(work.f, pair.w_norm[r])
-        pull = 0.0
+        nobacktrack.propagate(work.f, pair.q[r], pair.v[r], work.c, work.D)
+        rho0 = nobacktrack.balance(work.f, pair.w_norm[r])
+        delta_f = 0.0
         for i in range(work.f.shape[0]):
-            pull += work.delta[i] * work.f[i]
-        work.pull[r] = pull
+            delta_f += work.delta[i] * work.f[i]
+        work.delta_f[r] = delta_f
         work.decay[r] = 1.0 / rho0
-        bound += abs(pull) * pair.w_norm[r] / R
+        bound += abs(delta_f) * pair.w_norm[r] / R
         if with_traces:
             traces.inject(pair.v[r], work.e[r], work.f, pair.W_x[r], pair.x[r], work.own, work.c, work.D, rho0)
         else:
@@ -146,25 +146,25 @@ def _estimate(state: State, rules: Rules, ranges: tuple[int, ...], work: Work) -
                 pair.v[r, i] *= nobacktrack.NORM_LIMIT / size
             size, guarded = nobacktrack.NORM_LIMIT, SHRUNK
         norm = max(norm, size)
-    trust = 1.0
+    residual_weight = 1.0
     if with_traces:
-        traces.lengthen(pair.sizes, work.own, work.sizes)
+        traces.bound_norms(pair.sizes, work.own, work.sizes)
         for r in range(R):
-            traces.draw(pair.x[r], pair.rho, work.signs[r])
-        trust = rules.residual_weight
-        if trust < 0.0:
+            traces.draw_signs(pair.x[r], pair.rho, work.signs[r])
+        residual_weight = rules.residual_weight
+        if residual_weight < 0.0:
             j, exact = state.clock[0] % pair.w.shape[0], 0.0
             lo, hi = (ranges[0], ranges[1]) if j < network.h.shape[0] else (ranges[2], ranges[3])
             for i in range(lo, hi):
                 exact += float(work.b[i] * work.z[j] + work.d[i] * pair.S[j, i]) ** 2
-            trust = traces.trust(pair.trust, pair.w[j], work.pull, exact)
+            residual_weight = traces.residual_weight(pair.trust, pair.w[j], work.delta_f, exact)
     for r in range(R):
-        work.s[r] = trust * work.pull[r] / R
-    return bound, norm, trust, guarded
+        work.s[r] = residual_weight * work.delta_f[r] / R
+    return bound, norm, residual_weight, guarded
 
 
-@spliced
-def _exactly(
+@inlined
+def _rtrl_step(
     state: State, rules: Rules, learning: bool, ranges: tuple[int, ...], work: Work
 ) -> tuple[float, float, float, int]:
     """Exact RTRL behind the same interface."""
@@ -178,7 +178,7 @@ def _exactly(
         size = math.sqrt(size)
         if size <= EXPLODED:
             eta, scale2 = _schedule(state, rules, learning)
-            kernels.apply(
+            kernels.apply_gradient(
                 network.W, network.m0, network.m1, network.m2, work.gradient, work.g, ranges, rules.optimiser,
                 eta, scale2,
             )  # fmt: skip

@@ -19,11 +19,11 @@ from ..types import Array, Float64
 from .nobacktrack import CLAMP
 
 MEMORY = 1000
-"""Events over which `trust` averages."""
+"""Events over which `residual_weight` averages."""
 
 
 @compiled
-def loops(own: Array, W: Array, c: Array, D: Array) -> None:
+def self_influence(own: Array, W: Array, c: Array, D: Array) -> None:
     """A_ii = c_i + Σ_g D_gi W_i,gi of each column's unit. Shapes own, D (K,); W (k, K); c (n,)."""
     n = c.shape[0]
     for i in range(n):
@@ -35,7 +35,7 @@ def loops(own: Array, W: Array, c: Array, D: Array) -> None:
 
 
 @compiled
-def pull_back(d: Array, W: Array, b: Array, c: Array, delta: Float64, hi: int) -> None:
+def backpropagate(d: Array, W: Array, b: Array, c: Array, delta: Float64, hi: int) -> None:
     """d_j = (Aᵀδ)_j = c_j δ_j + W_j·b with b = δ·D, in every column of unit j. Shapes d, b (K,); W (k, K); c (n,)."""
     n = c.shape[0]
     for j in range(n):
@@ -49,8 +49,8 @@ def balance(rho: Float64, sizes: Float64, S: Array, W: Array, D: Array, unit: in
     """ρ = √(|S|/|E|) and |S| of one unit anew, from the arrays themselves.
 
     Any positive ρ that does not depend on the coming signs leaves the estimate unbiased, so one unit an event is
-    enough, and the cost stays linear; between its turns a unit's |S| is bounded by `lengthen`. Shapes rho, sizes (n,);
-    S, W (k, K); D (K,).
+    enough, and the cost stays linear; between its turns a unit's |S| is bounded by `bound_norms`.
+    Shapes rho, sizes (n,); S, W (k, K); D (K,).
     """
     n = rho.shape[0]
     trace, influence = 0.0, 0.0
@@ -69,10 +69,10 @@ def balance(rho: Float64, sizes: Float64, S: Array, W: Array, D: Array, unit: in
 
 
 @compiled
-def lengthen(sizes: Float64, own: Array, slopes: Float64) -> None:
+def bound_norms(sizes: Float64, own: Array, immediate: Float64) -> None:
     """|S_i'| <= |A_ii||S_i| + |F_i|: keeps `sizes` above every trace, so that none grows beyond bounds unseen."""
     for i in range(sizes.shape[0]):
-        sizes[i] = abs(own[i]) * sizes[i] + slopes[i]
+        sizes[i] = abs(own[i]) * sizes[i] + immediate[i]
 
 
 @compiled
@@ -92,14 +92,14 @@ def inject(v: Array, e: Array, f: Float64, W_x: Array, x: Array, own: Array, c: 
 
 
 @compiled
-def draw(x: Array, rho: Float64, signs: Float64) -> None:
+def draw_signs(x: Array, rho: Float64, signs: Float64) -> None:
     """x = ερ of the next event; shapes (n,)."""
     for i in range(x.shape[0]):
         x[i] = signs[i] * rho[i]
 
 
 @compiled
-def trust(statistics: Float64, row: Array, pull: Float64, exact: float) -> float:
+def residual_weight(statistics: Float64, row: Array, delta_f: Float64, exact: float) -> float:
     """λ = max(0, 1 - |e|/|R|): what is left out of the residual R is never longer than e, the part that is exact.
 
     Where |R| <= |e|, e alone already descends, as e·(e + R) >= |e|² - |e||R|, and any λ > 0 would only add noise: the
@@ -107,13 +107,13 @@ def trust(statistics: Float64, row: Array, pull: Float64, exact: float) -> float
     longer than e, e may point the wrong way, and λ goes to 1; from |R| >= 2|e| on, (e + λR)·(e + R) >= 0 whatever the
     angle. With g_r = (d·v_r) w_r from R >= 2 independent tangents, the mean of g_r·g_s over r ≠ s estimates |R|²
     without bias. It and |e|² = `exact` are averaged in `statistics` (3,), with the number of events, over one row of
-    the parameters an event, each in its turn. Shapes row (R, K), pull (R,) = d·v_r.
+    the parameters an event, each in its turn. Shapes row (R, K), delta_f (R,) = d·v_r.
     """
-    R = pull.shape[0]
+    R = delta_f.shape[0]
     cross = 0.0
     for r in range(R):
         for s in range(r):
-            cross += pull[r] * pull[s] * dot(row[r], row[s])
+            cross += delta_f[r] * delta_f[s] * dot(row[r], row[s])
     statistics[2] += 1.0
     weight = 1.0 / min(statistics[2], MEMORY)
     statistics[0] += weight * (cross * 2.0 / (R * (R - 1)) - statistics[0])

@@ -29,7 +29,7 @@ def predict(V: Float64, phi: Float64, out: Float64) -> None:
 
 
 @compiled
-def condition(P: Float64, phi: Float64, kappa: Float64, forgetting: float) -> None:
+def rls_gain(P: Float64, phi: Float64, kappa: Float64, forgetting: float) -> None:
     """One observation's effect on the covariance; writes the gain κ = Pφ/(λ + φᵀPφ).
 
     P ← (P - Pφ(Pφ)ᵀ/(λ + φᵀPφ))/λ. The products s_i·s_j commute exactly, so P stays symmetric to the last bit.
@@ -68,14 +68,14 @@ def value(V: Float64, phi: Float64, target: int) -> float:
 
 
 @compiled
-def learn(V: Float64, kappa: Float64, target: int, error: float) -> None:
+def rls_step(V: Float64, kappa: Float64, target: int, error: float) -> None:
     """V ← V - κ(ŷ - y) for one target; V (p, q), kappa (p,)."""
     for i in range(kappa.shape[0]):
         V[i, target] -= kappa[i] * error
 
 
 @compiled
-def pull(V: Float64, errors: Float64, delta: Float64) -> None:
+def error_to_state(V: Float64, errors: Float64, delta: Float64) -> None:
     """δ = V_h e, over the outputs that have a target. Shapes V (p, o), errors (o,), delta (n,)."""
     for unit in range(delta.shape[0]):
         total = 0.0
@@ -86,7 +86,7 @@ def pull(V: Float64, errors: Float64, delta: Float64) -> None:
 
 
 @compiled
-def descend(V: Float64, M1: Float64, M2: Float64, powers: Float64, phi: Float64, errors: Float64, eta: float) -> None:
+def adam_step(V: Float64, M1: Float64, M2: Float64, powers: Float64, phi: Float64, errors: Float64, eta: float) -> None:
     """A step of Adam (`kernels.step_row`) on the gradient φ ⊗ e; an output whose error is NaN stays as it is.
 
     Shapes V, M1, M2 (p, o); powers (2,), β₁ᵗ and β₂ᵗ; phi (p,); errors (o,).

@@ -1,4 +1,4 @@
-"""Streams of symbols: a softmax over Vᵀφ, learnt by its gradient (`readout.descend`); losses in bits."""
+"""Streams of symbols: a softmax over Vᵀφ, learnt by its gradient (`readout.adam_step`); losses in bits."""
 
 import math
 
@@ -24,7 +24,7 @@ def softmax(logits: Float64) -> None:
 
 
 @compiled
-def surprise(probability: float) -> float:
+def surprisal(probability: float) -> float:
     """-log₂ p, at most 1000 bits."""
     return min(1000.0, -BITS * log(probability)) if probability > 0.0 else 1000.0
 
@@ -39,7 +39,7 @@ def frequency(counts: Float64, symbol: int) -> float:
 
 
 @compiled
-def miss(probabilities: Float64, symbol: int, errors: Float64) -> None:
+def softmax_error(probabilities: Float64, symbol: int, errors: Float64) -> None:
     """p - 1_y, the gradient of -ln p_y by the logits; shapes (A,)."""
     for a in range(probabilities.shape[0]):
         errors[a] = probabilities[a] - (1.0 if a == symbol else 0.0)

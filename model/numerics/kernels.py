@@ -12,10 +12,11 @@ without reordering a sum. For every row j and pre-activation i of unit u,
     p_i    += W_ji·h_j                              Wᵀh, Wᵀv_r and Wᵀx_r of the next event, over the hidden rows
     q_ri   += W_ji·v_rj
 
-`sweep` does any of it, a row in several loops that find the row in the first-level cache. The passes named after what
-they fuse do the commonest in one loop, reading and writing each number once; they give the same bits (tested). Within
-a loop everything is loaded before anything is stored: rows of 4,096 bytes would otherwise wait for each other in the
-store buffer. Columns are counted without a sign: an index that might be negative keeps a loop from being vectorised.
+`full_pass` does any of it, a row in several loops that find the row in the first-level cache. The passes named after
+the estimator and the optimiser that they fuse do the commonest combinations in one loop, which reads and writes each
+number once; they give the same bits (tested). Within a loop everything is loaded before anything is stored: rows of
+4,096 bytes would otherwise wait for each other in the store buffer. Columns are counted without a sign: an index that
+might be negative keeps a loop from being vectorised.
 """
 
 import numpy as np
@@ -210,7 +211,7 @@ def step_row(
 
 
 @compiled
-def sweep(
+def full_pass(
     W: Array, m0: Array, m1: Array, m2: Array, w: Array, S: Array, z: Array, b: Array, d: Array, own: Array, D: Array,
     e: Array, s: Array, decay: Array, x: Array, h: Array, v: Array, p: Array, q: Array, xq: Array, g: Array,
     ranges: tuple[int, ...], optimiser: int, eta: float, scale2: float,
@@ -282,7 +283,7 @@ def sweep(
 
 
 @compiled
-def apply(
+def apply_gradient(
     W: Array, m0: Array, m1: Array, m2: Array, gradient: Array, g: Array, ranges: tuple[int, ...], optimiser: int,
     eta: float, scale2: float,
 ) -> None:  # fmt: skip

@@ -38,7 +38,7 @@ def standardise(x: float, mean: float, variance: float) -> float:
 
 
 @compiled
-def absorb(x: float, count: int, mean: float, variance: float) -> tuple[float, float]:
+def update_moments(x: float, count: int, mean: float, variance: float) -> tuple[float, float]:
     """Running mean and variance after value number `count` (Welford's recursion with weight 1/min(count, MEMORY))."""
     weight = 1.0 / min(count, MEMORY)
     deviation = x - mean
@@ -47,18 +47,18 @@ def absorb(x: float, count: int, mean: float, variance: float) -> tuple[float, f
 
 
 @compiled
-def mean_with(value: float, count: int, mean: float) -> float:
+def update_mean(value: float, count: int, mean: float) -> float:
     """Running mean after value number `count`, which weighs 1/min(count, MEMORY)."""
     return mean + (value - mean) / min(count, MEMORY)
 
 
 @compiled
-def absorb_change(change: float, count: int, mean_square: float) -> float:
+def update_mean_square(change: float, count: int, mean_square: float) -> float:
     """Running mean square of the changes after change number `count`; one jump cannot swamp it."""
     square = change * change
     if count > ENOUGH:
         square = min(square, JUMP * mean_square) if mean_square > 0.0 else square
-    return mean_with(square, count, mean_square)
+    return update_mean(square, count, mean_square)
 
 
 @compiled

@@ -5,9 +5,9 @@ import math
 from ..jit import compiled
 from ..types import Float64
 
-FULL = 0.25
+FULL_STEP_RATIO = 0.25
 """A step has its full size while the error is at least this share of persistence's."""
-PATIENCE = 0.01
+LOSS_WEIGHT = 0.01
 """Weight of the newest event in the running means of the losses."""
 GAMMA0 = 0.1
 """γ0 of the Kalman filter's metric."""
@@ -22,14 +22,14 @@ def step_size(initial: float, decay: float, step: int) -> float:
 
 
 @compiled
-def fading(step: int) -> float:
+def metric_rate(step: int) -> float:
     """γ_t = 1/√(1/γ0² + t): how much the newest gradient counts in the Kalman filter's metric (ALGORITHM 6)."""
     return 1.0 / math.sqrt(1.0 / (GAMMA0 * GAMMA0) + step)
 
 
 @compiled
-def caution(losses: Float64) -> float:
-    """min(1, √(loss/baseline)/FULL): the factor of a step that does not shrink with the gradient by itself.
+def error_scale(losses: Float64) -> float:
+    """min(1, √(loss/baseline)/FULL_STEP_RATIO): the factor of a step that does not shrink with the gradient by itself.
 
     Adam divides the gradient by its own size, so that the features move by η however small the error is. On a stream
     that can be predicted almost exactly this motion is the error: what the readout has to follow, after every step.
@@ -38,7 +38,7 @@ def caution(losses: Float64) -> float:
     """
     if losses[1] <= 0.0:
         return 1.0
-    return min(1.0, math.sqrt(losses[0] / losses[1]) / FULL)
+    return min(1.0, math.sqrt(losses[0] / losses[1]) / FULL_STEP_RATIO)
 
 
 @compiled
@@ -48,7 +48,7 @@ def skill(losses: Float64) -> float:
 
 
 @compiled
-def judge(losses: Float64, loss: float, baseline: float) -> None:
+def track_losses(losses: Float64, loss: float, baseline: float) -> None:
     """Take an event's losses into their running means."""
-    losses[0] += PATIENCE * (loss - losses[0])
-    losses[1] += PATIENCE * (baseline - losses[1])
+    losses[0] += LOSS_WEIGHT * (loss - losses[0])
+    losses[1] += LOSS_WEIGHT * (baseline - losses[1])

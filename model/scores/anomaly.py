@@ -30,14 +30,14 @@ FADING = 0.75
 """ρ: the newest 1/(1-ρ) = 4 errors count."""
 SHAPE = 7
 """k = (1+ρ)/(1-ρ), a whole number, for which the gamma distribution has a finite sum."""
-USUAL = 1.0 / (1.0 - FADING)
+MEAN_SUM = 1.0 / (1.0 - FADING)
 """Mean of s."""
-LEAST = 1e-15
+SMALLEST_P = 1e-15
 """No error is less likely than this."""
 
 
 @compiled
-def tail(ordered: Float64, count: int, error: float) -> float:
+def p_value(ordered: Float64, count: int, error: float) -> float:
     """p of an error, given the window before it: min(count, window) ascending errors; 1 before the first."""
     size = min(count, ordered.shape[0])
     above = int(TAIL * size)
@@ -48,24 +48,24 @@ def tail(ordered: Float64, count: int, error: float) -> float:
     if error <= level:
         return float((size - position(ordered, size, error) + 1.0) / (size + 1.0))
     if level <= 0.0:
-        return LEAST
+        return SMALLEST_P
     index = PRIOR_ERRORS * PRIOR_INDEX
     for i in range(size - above, size):
         index += log(ordered[i] / level)
     index /= above + PRIOR_ERRORS
-    return float(max(LEAST, (above + 1.0) / (size + 1.0) * exp(-log(error / level) / index)))
+    return float(max(SMALLEST_P, (above + 1.0) / (size + 1.0) * exp(-log(error / level) / index)))
 
 
 @compiled
-def follow(sum_: float, p: float) -> float:
+def accumulate(running_sum: float, p: float) -> float:
     """s' = ρ s - ln p."""
-    return FADING * sum_ - log(p)
+    return FADING * running_sum - log(p)
 
 
 @compiled
-def improbability(sum_: float) -> float:
+def combined_p_value(running_sum: float) -> float:
     """P = e^-x Σ_{i<k} x^i/i! with x = (1+ρ) s: the probability that ordinary errors have a larger sum."""
-    x = (1.0 + FADING) * sum_
+    x = (1.0 + FADING) * running_sum
     term, total = 1.0, 1.0
     for i in range(1, SHAPE):
         term *= x / i

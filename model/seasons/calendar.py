@@ -12,7 +12,7 @@ LONGEST = 10.0
 
 
 @compiled
-def read(z: Array, place: int, time: float, clock: Float64, seasons: Float64) -> int:
+def write_features(z: Array, place: int, time: float, clock: Float64, seasons: Float64) -> int:
     """Write log(interval/mean interval) and sin, cos of each harmonic from z[place] on; the place after them.
 
     All 0 where there is no time. `seasons` (s, 2) has a period in seconds and a number of harmonics a row.
@@ -32,7 +32,7 @@ def read(z: Array, place: int, time: float, clock: Float64, seasons: Float64) ->
 
 
 @compiled
-def absorb(clock: Float64, time: float) -> None:
+def update_clock(clock: Float64, time: float) -> None:
     """Take an event's time into `clock`: newest time, running mean of the intervals, intervals seen (0: no time yet).
 
     An event that is not later than the newest moves nothing.
@@ -52,6 +52,6 @@ def absorb(clock: Float64, time: float) -> None:
 
 
 @compiled
-def ahead(clock: Float64, steps: int) -> float:
+def expected_time(clock: Float64, steps: int) -> float:
     """The time `steps` mean intervals after the newest; NaN before an interval is known."""
     return clock[0] + steps * clock[1] if clock[2] > 0.0 else math.nan

@@ -30,7 +30,7 @@ def slot(time: float, period: float) -> int:
 
 
 @compiled
-def read(z: Array, place: int, time: float, profile: Float64, seasons: Float64) -> None:
+def write_features(z: Array, place: int, time: float, profile: Float64, seasons: Float64) -> None:
     """Write the usual changes at a time from z[place] on, season by season of each target; 0 where there is no time.
 
     Shapes profile (q, s, SLOTS), seasons (s, 2) with the period in seconds first.
@@ -42,7 +42,7 @@ def read(z: Array, place: int, time: float, profile: Float64, seasons: Float64) 
 
 
 @compiled
-def mean(slots: Float64) -> float:
+def mean_change(slots: Float64) -> float:
     """Mean over the slots that have had a change: what a whole season adds up to, an event; 0 before any."""
     total, count = 0.0, 0
     for change in slots:
@@ -53,7 +53,7 @@ def mean(slots: Float64) -> float:
 
 
 @compiled
-def learn(profile: Float64, time: float, change: float, seasons: Float64) -> None:
+def update(profile: Float64, time: float, change: float, seasons: Float64) -> None:
     """Move the slots (s, SLOTS) of one target towards a change that came at a time."""
     if math.isnan(time):
         return

@@ -42,7 +42,7 @@ def one(units: int, fields: dict[str, object], seconds: float, rounds: int = 5) 
 
     def covariance() -> None:
         for _ in range(events):
-            readout.condition(P, phi, kappa, subject.config.forgetting)
+            readout.rls_gain(P, phi, kappa, subject.config.forgetting)
 
     apart = _best(covariance, events, rounds)
     return {

@@ -80,9 +80,9 @@ def nobacktrack(steps: int, rate: float, rank: int, seed: int) -> float:
         error = s[0] - 1.0
         gradient = error * D[0]
         for r in range(rank):
-            tangent.carry(f, W.T @ v[r], v[r], C, D)
+            tangent.propagate(f, W.T @ v[r], v[r], C, D)
             gradient += error * f[0] * w[r] / rank
-            rho0 = tangent.weigh(f, abs(float(w[r])))
+            rho0 = tangent.balance(f, abs(float(w[r])))
             tangent.inject(v[r], e, f, D, sizes, signs[t, r], rho0)
             w[r] = w[r] / rho0 + e.sum()
         theta -= rate * gradient
@@ -101,26 +101,26 @@ def with_traces(steps: int, rate: float, rank: int, seed: int, residual_weight: 
     S, own, d, statistics = np.zeros((1, UNITS)), np.zeros(UNITS), np.zeros(UNITS), np.zeros(3)
     f, e, sizes, delta = np.zeros(UNITS), np.zeros(UNITS), np.zeros(UNITS), np.zeros(UNITS)
     theta, s = START, np.ones(UNITS)
-    traces.loops(own, W, C, D)
+    traces.self_influence(own, W, C, D)
     for t in range(steps):
         s = A @ s + theta * D
         delta[0] = s[0] - 1.0
-        traces.pull_back(d, W, delta * D, C, delta, UNITS)
-        pull = v @ d
+        traces.backpropagate(d, W, delta * D, C, delta, UNITS)
+        delta_f = v @ d
         exact = delta[0] * D[0] + float(d @ S[0])
         weight = residual_weight
         if weight is None:
-            weight = traces.trust(statistics, w[:, None], pull, exact**2)
-        gradient = exact + weight * float(pull @ w) / rank
+            weight = traces.residual_weight(statistics, w[:, None], delta_f, exact**2)
+        gradient = exact + weight * float(delta_f @ w) / rank
         for r in range(rank):
-            tangent.carry(f, W.T @ v[r], v[r], C, D)
-            rho0 = tangent.weigh(f, abs(float(w[r])))
+            tangent.propagate(f, W.T @ v[r], v[r], C, D)
+            rho0 = tangent.balance(f, abs(float(w[r])))
             traces.inject(v[r], e, f, W.T @ x[r], x[r], own, C, D, rho0)
             w[r] = w[r] / rho0 + float(e @ S[0])
         S[0] = own * S[0] + D
         traces.balance(rho, sizes, S, W, D, t % UNITS)
         for r in range(rank):
-            traces.draw(x[r], rho, signs[t, r])
+            traces.draw_signs(x[r], rho, signs[t, r])
         theta -= rate * gradient
         if abs(theta) > LOST:
             break

@@ -6,9 +6,9 @@ from pathlib import Path
 
 PROGRAM = """
 import numpy as np
-import model
-from model import step
-from service import log
+from nobacktrack import model
+from nobacktrack.model.event import observe as step
+from nobacktrack.service.codec import segments as log
 
 model.warm_up(("float32",))
 ready = len(step.observe.signatures)

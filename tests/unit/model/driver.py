@@ -9,12 +9,12 @@ from nobacktrack.model.event.predict import forward, workspace
 from nobacktrack.model.gradient.step import learn_given
 from nobacktrack.model.initial_state import initial
 from nobacktrack.model.interface import RTRL, Rules, rules
-from nobacktrack.model.jit import compiled
+from nobacktrack.model.jit import allocating
 from nobacktrack.model.numerics import kernels
 from nobacktrack.model.state import State
 
 
-@compiled
+@allocating
 def drive(state: State, rules_: Rules, U: np.ndarray, delta: np.ndarray, signs: np.ndarray) -> None:
     """T steps with inputs U (T, m) and signs (T, R, n); only the last learns, from ∂ℓ/∂h = delta (n,)."""
     network, n = state.network, state.network.h.shape[0]

@@ -22,7 +22,7 @@ def test_no_expert_is_regretted_more_than_the_theorem_allows(events: list[tuple[
         words = np.array(said)
         mixed = mixture.mix(regret, spread, words)
         assert min(said) - 1e-12 <= mixed <= max(said) + 1e-12
-        mixture.learn(regret, spread, words, mixed, y, 1.0)
+        mixture.update_weights(regret, spread, words, mixed, y, 1.0)
         excess += (mixed - y) ** 2 - (words - y) ** 2
     bound = np.sqrt(K * (1 + np.log(1 + len(events))) * (1 + spread))
     assert (regret <= bound).all()
@@ -36,7 +36,7 @@ def test_the_better_expert_gets_the_weight_and_loses_it_again() -> None:
         y = rng.normal()
         words = np.array([y, 0.0] if t < 4000 else [0.0, y])
         mixed = mixture.mix(regret, spread, words)
-        mixture.learn(regret, spread, words, mixed, y, 0.999)
+        mixture.update_weights(regret, spread, words, mixed, y, 0.999)
         found.append((mixed - y) ** 2)
     assert np.mean(found[100:4000]) < 1e-3
     assert np.mean(found[-1000:]) < 1e-3

@@ -102,7 +102,7 @@ def test_a_unit_without_slope_injects_nothing() -> None:
     ("w_norm", "f", "expected"), [(0.0, 1.0, 1.0), (1.0, 0.0, 1.0), (4.0, 1.0, 2.0), (1e30, 1e-30, 1e7)]
 )
 def test_rho0_balances_and_is_clamped(w_norm: float, f: float, expected: float) -> None:
-    assert nobacktrack.weigh(np.array([f]), w_norm) == expected
+    assert nobacktrack.balance(np.array([f]), w_norm) == expected
 
 
 @pytest.mark.parametrize("estimator", ["nobacktrack", "uoro"])

@@ -33,7 +33,7 @@ def test_it_is_found_from_noisy_tangents(length: float) -> None:
     statistics, found = np.zeros(3), []
     for _ in range(30_000):
         row = residual + rng.normal(size=(R, K)) * 5.0 * length / np.sqrt(K)
-        found.append(traces.trust(statistics, row, np.ones(R), 1.0))
+        found.append(traces.residual_weight(statistics, row, np.ones(R), 1.0))
     assert np.mean(found[1000:]) == pytest.approx(weight(1.0, length), abs=0.05)
 
 

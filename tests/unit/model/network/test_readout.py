@@ -15,8 +15,8 @@ def test_equals_weighted_ridge_regression(forgetting: float) -> None:
     V, P, kappa, guess = np.zeros((p, 1)), readout.PRIOR * np.eye(p), np.zeros(p), np.zeros(1)
     for phi, y in zip(phis, ys, strict=True):
         readout.predict(V, phi, guess)
-        readout.condition(P, phi, kappa, forgetting)
-        readout.learn(V, kappa, 0, guess[0] - y)
+        readout.rls_gain(P, phi, kappa, forgetting)
+        readout.rls_step(V, kappa, 0, guess[0] - y)
         assert np.array_equal(P, P.T)
     weights = forgetting ** np.arange(T)[::-1]
     ridge = np.eye(p) * forgetting**T / readout.PRIOR
@@ -30,7 +30,7 @@ def test_features_without_excitation_stay_bounded_for_ever() -> None:
     p = 4
     P, kappa, phi = readout.PRIOR * np.eye(p), np.zeros(p), np.array([1.0, 0.0, 0.0, 0.0])
     for _ in range(100_000):
-        readout.condition(P, phi, kappa, 0.999)
+        readout.rls_gain(P, phi, kappa, 0.999)
         assert P.diagonal().max() <= readout.LIMIT
     assert np.linalg.eigvalsh(P).min() > 0
 
@@ -46,7 +46,7 @@ def test_one_step_of_the_gradient_is_adam_on_the_squared_error() -> None:
         readout.predict(V, phi, guess)
         errors = guess - y
         errors[2] = np.nan if t % 3 == 0 else errors[2]
-        readout.descend(V, M1, M2, powers, phi, errors, eta)
+        readout.adam_step(V, M1, M2, powers, phi, errors, eta)
         for i in np.flatnonzero(~np.isnan(errors)):
             # The derivative of ½(V_i·φ - y_i)² by V_i.
             g = phi * (exact[:, i] @ phi - y[i])

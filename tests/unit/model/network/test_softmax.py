@@ -62,10 +62,10 @@ def test_the_gradient_is_that_of_the_bits() -> None:
     p = V.T @ phi
     softmax.softmax(p)
     delta, moments, errors = np.zeros(units), np.zeros_like(V), np.zeros(3)
-    softmax.miss(p, symbol, errors)
-    readout.pull(V, errors, delta)
+    softmax.softmax_error(p, symbol, errors)
+    readout.error_to_state(V, errors, delta)
     # The first moment of a first step is (1 - β₁) times the gradient.
-    readout.descend(V.copy(), moments, np.zeros_like(V), np.ones(2), phi, errors, 0.0)
+    readout.adam_step(V.copy(), moments, np.zeros_like(V), np.ones(2), phi, errors, 0.0)
     step = 1e-6
     for place in np.ndindex(V.shape):
         up, down = V.copy(), V.copy()

@@ -5,7 +5,7 @@ import pytest
 
 from nobacktrack.model.network.cells import GRU, LEAKY, columns
 from nobacktrack.model.numerics import kernels
-from nobacktrack.model.numerics.step_sizes import GAMMA0, fading, step_size
+from nobacktrack.model.numerics.step_sizes import GAMMA0, metric_rate, step_size
 
 
 class Arrays:
@@ -35,8 +35,8 @@ class Arrays:
         self.x, self.h, self.v = normal(R if traces else 0, n), normal(n), normal(R, n)
         self.p, self.q, self.W_x, self.g = normal(K), normal(R, K), normal(R if traces else 0, K), normal(3, K)
 
-    def sweep(self, optimiser: int, eta: float, scale2: float) -> None:
-        kernels.sweep(
+    def full_pass(self, optimiser: int, eta: float, scale2: float) -> None:
+        kernels.full_pass(
             self.W, self.m0, self.m1, self.m2, self.w, self.S, self.z, self.b, self.d, self.own, self.D, self.e, self.s,
             self.decay, self.x, self.h, self.v, self.p, self.q, self.W_x, self.g, self.ranges, optimiser, eta, scale2,
         )  # fmt: skip
@@ -54,7 +54,7 @@ def cell(request: pytest.FixtureRequest) -> int:
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_fused_sgd(cell: int, dtype: str) -> None:
     one, two = (Arrays(cell, 1, traces=False, dtype=dtype) for _ in range(2))
-    one.sweep(kernels.SGD, 0.3, 1.0)
+    one.full_pass(kernels.SGD, 0.3, 1.0)
     kernels.pass_sgd(
         two.W, two.w, two.z, two.b, two.e, two.h, two.v, two.p, two.q, two.ranges, two.s[0], two.decay[0], 0.3
     )
@@ -64,7 +64,7 @@ def test_fused_sgd(cell: int, dtype: str) -> None:
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_fused_adam(cell: int, dtype: str) -> None:
     one, two = (Arrays(cell, 1, traces=False, dtype=dtype) for _ in range(2))
-    one.sweep(kernels.ADAM, 0.3, 1.7)
+    one.full_pass(kernels.ADAM, 0.3, 1.7)
     kernels.pass_adam(
         two.W, two.w, two.m1, two.m2, two.z, two.b, two.e, two.h, two.v, two.p, two.q, two.ranges,
         two.s[0], two.decay[0], 0.3, 1.7,
@@ -75,7 +75,7 @@ def test_fused_adam(cell: int, dtype: str) -> None:
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_fused_traces(cell: int, dtype: str) -> None:
     one, two = (Arrays(cell, 0, traces=True, dtype=dtype) for _ in range(2))
-    one.sweep(kernels.ADAM, 0.3, 1.7)
+    one.full_pass(kernels.ADAM, 0.3, 1.7)
     kernels.pass_traces_adam(
         two.W, two.S, two.m1, two.m2, two.z, two.b, two.d, two.own, two.D, two.h, two.p, two.ranges, 0.3, 1.7
     )
@@ -87,14 +87,14 @@ def test_whole_gradients_take_the_same_step(cell: int, optimiser: int) -> None:
     one, two = (Arrays(cell, 2, traces=False, dtype="float64") for _ in range(2))
     gradient = np.outer(two.z, two.b) + np.einsum("r,jri->ji", two.s, two.w)
     gradient[two.W == 0.0] = 0.0
-    one.sweep(optimiser, 0.3, 0.2)
-    kernels.apply(two.W, two.m0, two.m1, two.m2, gradient, two.g, two.ranges, optimiser, 0.3, 0.2)
+    one.full_pass(optimiser, 0.3, 0.2)
+    kernels.apply_gradient(two.W, two.m0, two.m1, two.m2, gradient, two.g, two.ranges, optimiser, 0.3, 0.2)
     np.testing.assert_allclose(one.W, two.W, rtol=1e-10)
 
 
 def test_no_step_leaves_parameters_and_moments(cell: int) -> None:
     one, two = (Arrays(cell, 2, traces=True, dtype="float64") for _ in range(2))
-    one.sweep(kernels.ADAM, 0.0, 1.0)
+    one.full_pass(kernels.ADAM, 0.0, 1.0)
     one.assert_same(two, "W", "m0", "m1", "m2")
     assert not np.array_equal(one.S, two.S)
 
@@ -111,7 +111,7 @@ def test_kalman_solves_the_quasi_diagonal_system() -> None:
     m00 = (1 - gamma) * arrays.m0 + gamma * g[-1] ** 2
     m0i = (1 - gamma) * arrays.m1[:-1] + gamma * g[-1] * g[:-1]
     mii = (1 - gamma) * arrays.m2[:-1] + gamma * g[:-1] ** 2
-    arrays.sweep(kernels.KALMAN, eta, gamma)
+    arrays.full_pass(kernels.KALMAN, eta, gamma)
     d = (before - arrays.W) / eta
     rest = np.maximum(mii - m0i**2 / m00, kernels.LEAST_VARIANCE * mii)
     np.testing.assert_allclose(d[:-1], (g[:-1] - m0i * g[-1] / m00) / rest, rtol=1e-10)
@@ -129,5 +129,5 @@ def test_dot(size: int) -> None:
 def test_schedules() -> None:
     assert step_size(0.5, 0.1, 0) == 0.5
     assert step_size(0.5, 0.1, 400) == pytest.approx(0.5 / 3)
-    assert fading(0) == pytest.approx(GAMMA0)
-    assert fading(10**6) == pytest.approx(1e-3, rel=1e-3)
+    assert metric_rate(0) == pytest.approx(GAMMA0)
+    assert metric_rate(10**6) == pytest.approx(1e-3, rel=1e-3)

@@ -13,10 +13,10 @@ W = intervals.WINDOW
 
 def scores(errors: np.ndarray) -> np.ndarray:
     """Score of each absolute error of one target."""
-    ring, ordered, total, out = np.zeros(W), np.zeros(W), anomaly.USUAL, np.empty(len(errors))
+    ring, ordered, total, out = np.zeros(W), np.zeros(W), anomaly.MEAN_SUM, np.empty(len(errors))
     for count, error in enumerate(errors):
-        total = anomaly.follow(total, anomaly.tail(ordered, count, error))
-        out[count] = anomaly.score(anomaly.improbability(total), 1)
+        total = anomaly.accumulate(total, anomaly.p_value(ordered, count, error))
+        out[count] = anomaly.score(anomaly.combined_p_value(total), 1)
         intervals.insert(ring, ordered, count, error)
     return out
 
@@ -66,18 +66,18 @@ def test_tail_is_counting_below_the_threshold_and_a_power_above() -> None:
     ordered = np.sort(noise("normal", W))
     level, index = ordered[W - 26], (1.0 + np.log(ordered[-25:] / ordered[W - 26]).sum()) / 29
     for error in (0.0, ordered[10], level):
-        assert anomaly.tail(ordered, W, error) == (1 + (ordered >= error).sum()) / (W + 1)
+        assert anomaly.p_value(ordered, W, error) == (1 + (ordered >= error).sum()) / (W + 1)
     for error in (1.01 * level, 3.0 * level):
         expected = 26 / (W + 1) * (error / level) ** (-1 / index)
-        assert anomaly.tail(ordered, W, error) == pytest.approx(expected, rel=1e-12)
+        assert anomaly.p_value(ordered, W, error) == pytest.approx(expected, rel=1e-12)
 
 
 def test_the_sum_of_ordinary_errors_has_the_probability_that_it_says() -> None:
     """Uniform p: the moments of the fading sum are exact, its distribution nearly so."""
-    rng, total, found = np.random.default_rng(1), anomaly.USUAL, []
+    rng, total, found = np.random.default_rng(1), anomaly.MEAN_SUM, []
     for p in rng.uniform(size=200_000):
-        total = anomaly.follow(total, p)
-        found.append(anomaly.improbability(total))
+        total = anomaly.accumulate(total, p)
+        found.append(anomaly.combined_p_value(total))
     for level in (0.5, 0.1, 0.01):
         assert (np.array(found) < level).mean() == pytest.approx(level, rel=0.3)
 

@@ -14,7 +14,7 @@ SEASONS = np.array([[86_400.0, 2.0], [604_800.0, 1.0]])
 
 def read(time: float, clock: list[float]) -> list[float]:
     z = np.full(9, np.nan)
-    assert calendar.read(z, 1, time, np.array(clock), SEASONS) == 8
+    assert calendar.write_features(z, 1, time, np.array(clock), SEASONS) == 8
     return [float(number) for number in z[1:8]]
 
 
@@ -48,14 +48,14 @@ def test_interval(time: float, interval: float) -> None:
 def test_the_clock_keeps_the_mean_interval_and_does_not_go_back() -> None:
     clock = np.array([0.0, 0.0, -1.0])
     for time in (math.nan, 1000.0, 1060.0, 1030.0, math.nan, 1060.0, 1180.0):
-        calendar.absorb(clock, time)
+        calendar.update_clock(clock, time)
     assert clock.tolist() == [1180.0, 90.0, 2.0]
-    assert calendar.ahead(clock, 2) == 1360.0
+    assert calendar.expected_time(clock, 2) == 1360.0
 
 
 def test_a_gap_of_a_year_does_not_swamp_the_mean_interval() -> None:
     clock = np.array([0.0, 60.0, 1000.0])
-    calendar.absorb(clock, 3.15e7)
+    calendar.update_clock(clock, 3.15e7)
     assert clock[1] < 61.0
 
 

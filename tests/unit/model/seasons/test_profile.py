@@ -20,23 +20,23 @@ def test_multiples_of_a_slot_are_in_its_middle_whatever_the_clock_does() -> None
 def test_a_slot_holds_the_fading_mean_of_its_changes() -> None:
     table, seasons = np.zeros((1, profile.SLOTS)), np.array([[WEEK, 2.0]])
     for week, change in enumerate((1.0, -2.0, 0.5)):
-        profile.learn(table, week * WEEK + 3600.0, change, seasons)
+        profile.update(table, week * WEEK + 3600.0, change, seasons)
     r = profile.RATE
     assert table[0, 4] == pytest.approx(r * ((1 - r) ** 2 - 2.0 * (1 - r) + 0.5), rel=1e-14)
     assert np.count_nonzero(table) == 1
-    profile.learn(table, np.nan, 5.0, seasons)
+    profile.update(table, np.nan, 5.0, seasons)
     z = np.full(3, 9.0)
-    profile.read(z, 1, 5 * WEEK + 3600.0, table[None], seasons)
+    profile.write_features(z, 1, 5 * WEEK + 3600.0, table[None], seasons)
     assert z.tolist() == [9.0, table[0, 4], 9.0]
-    profile.read(z, 1, np.nan, table[None], seasons)
+    profile.write_features(z, 1, np.nan, table[None], seasons)
     assert z[1] == 0.0
 
 
 def test_the_mean_of_a_season_is_over_the_slots_in_use() -> None:
     table = np.zeros(profile.SLOTS)
-    assert profile.mean(table) == 0.0
+    assert profile.mean_change(table) == 0.0
     table[[3, 9, 40]] = [1.0, -4.0, 6.0]
-    assert profile.mean(table) == 1.0
+    assert profile.mean_change(table) == 1.0
 
 
 def test_a_week_that_no_lag_reaches_is_foreseen_also_with_events_missing() -> None:

@@ -1,4 +1,4 @@
-"""The learning core: recurrent networks trained forward in time. No input or output, no clock, no environment.
+"""The learning core: recurrent networks trained forward in time. It does no input or output and reads no clock.
 
 config  = model.Config(targets=("load",))
 learner = model.Learner(config)
@@ -35,6 +35,7 @@ __all__ = [
     "warm_up",
 ]
 
-# Where users import these from, in tracebacks and in help().
-for _public in (Config, ConfigError, DamagedState, Forecast, Learner, OtherFormat, Outcomes, from_bytes, to_bytes):
+# The package that users import these from, for tracebacks and help(). Not Config: pydantic finds the docstrings of its
+# fields by the module that the class names.
+for _public in (ConfigError, DamagedState, Forecast, Learner, OtherFormat, Outcomes, from_bytes, to_bytes):
     _public.__module__ = __name__.partition(".")[0]

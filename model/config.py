@@ -1,11 +1,11 @@
-"""What a learner is: every choice that its results depend on, validated, with a fingerprint."""
+"""The configuration of a learner: every choice that its results depend on, validated, with a fingerprint."""
 
 import dataclasses
 import hashlib
 import json
 import re
 from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 NAME = re.compile(r"[A-Za-z0-9_.:/ -]{1,64}")
 MAX_CHANNELS = 256
@@ -17,11 +17,11 @@ MAX_SYMBOLS = 256
 MAX_LAGS = 512
 
 PERIODS = {"hour": 3600.0, "day": 86_400.0, "week": 604_800.0, "year": 31_556_952.0}
-"""Seconds of each season; the year is the Gregorian mean."""
+"""Length of each season in seconds; the year is the mean Gregorian year."""
 HARMONICS = {"hour": 1, "day": 4, "week": 2, "year": 1}
-"""Sine and cosine pairs of each season. Four for the day: a day's shape is no sine."""
+"""Number of sine and cosine pairs of each season. The day has four, because the shape of a day is far from a sine."""
 GATES = {"leaky": 1, "gru": 4}
-"""G of each cell."""
+"""Number of gates G of each cell."""
 
 NUMBERS = (
     ("gain", 0.0, 10.0),
@@ -29,7 +29,7 @@ NUMBERS = (
     ("learning_rate_decay", 0.0, 1.0),
     ("forgetting", 0.9, 1.0),
 )
-"""Fields that are numbers, with the range of each."""
+"""Fields that are real numbers: (name, least, largest)."""
 
 Cell = Literal["leaky", "gru"]
 Estimator = Literal["nobacktrack", "nobacktrack-traces", "uoro", "rtrl", "frozen"]
@@ -41,81 +41,96 @@ DType = Literal["float32", "float64"]
 CHOICES = (
     ("cell", Cell), ("estimator", Estimator), ("optimiser", Optimiser), ("readout", Readout), ("dtype", DType),
 )  # fmt: skip
-"""Fields that are one of a few words."""
+"""Fields whose value is one of a few words: (name, type that lists the words)."""
 
 
 class ConfigError(ValueError):
-    """A configuration that no learner can have; the message says which field and what it may be."""
+    """An invalid configuration; the message names the field and says which values it may have."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """Configuration of a learner. Only `targets` is needed.
+    """Configuration of a learner; only `targets` is required.
 
-    Two learners with equal configurations that see the same events are equal bit for bit. "Neighbours" below is the
-    table of each default beside its neighbours in tests/bench/LEARNING.md.
+    Two learners with equal configurations that see the same events are equal bit for bit. Raises ConfigError for a
+    value out of its range.
     """
+
+    __pydantic_config__: ClassVar[dict[str, bool]] = {"use_attribute_docstrings": True}
+    """Tells pydantic to take the docstrings of the fields for the descriptions of a JSON schema."""
 
     targets: tuple[str, ...]
-    """Names of the channels to predict."""
+    """Names of the channels to predict: 1 to 256 different names of 1 to 64 letters, digits, spaces and `_ . : / -`."""
     inputs: tuple[str, ...] = ()
-    """Names of the channels that are known before the targets of the same event."""
+    """Names of the channels whose values are known before the targets of the same event; 0 to 256 names, spelt as those
+    of the targets and different from them."""
     alphabet: tuple[str, ...] | None = None
-    """Symbols, when the only target is one of them and not a number: y is its index, predictions are probabilities."""
+    """Symbols that the only target takes, for a stream of symbols: 2 to 256 different texts of 1 to 16 characters. The
+    value of an event is then the index of its symbol, and a prediction is the probability of each symbol. Null, the
+    default: the targets are numbers."""
     horizons: int = 1
-    """Steps ahead that have a readout of their own, trained on the values themselves; further ones are run ahead."""
+    """Number of steps ahead, 1 to 256, that have a linear readout of their own, trained on the observed values.
+    Forecasts of later steps feed the learner's own predictions back. With an alphabet it is 1."""
     calendar: tuple[Season, ...] = ("day", "week")
-    """Seasons whose phase, and usual change there, is read from the event's time: `hour`, `day`, `week`, `year`.
+    """Seasons that the network reads from the time of an event: any of `hour`, `day`, `week`, `year`. For each it reads
+    the phase and the usual change of each target at that phase.
 
-    The week is worth 2 % on NAB, both together 4 %, and 8 % of the squared error on ETTh1 (neighbours).
-    """
+    In tests/bench/LEARNING.md the week lowers the error by 2 % on NAB and both defaults by 4 %; on ETTh1 they lower the
+    squared error by 8 %."""
     lags: int = 48
-    """Newest changes that a linear autoregression beside the network reads; its predictions, the network's and
-    persistence are mixed, with weights learnt online. 0: the network alone predicts, 0.6 % worse on NAB and 1.2 % on
-    ETTh1; 24 or 96 lags differ by less than 0.3 % (neighbours)."""
-    cell: Cell = "leaky"
-    """Recurrent cell: `leaky` h' = (1-α) h + α tanh(a), or `gru`, which counts and holds symbols better and is 0.4 %
-    better on NAB, 2 % on ETTh1 (neighbours), for four times the parameters."""
-    units: int = 64
-    """Hidden units n; the cost of an event is linear in the parameters, so quadratic in n. 32 and 128 units are within
-    0.5 % of the default (neighbours)."""
-    time_constants: tuple[float, float] = (1.0, 30.0)
-    """Shortest and longest time constant of the units at the start, in events, spread log-uniformly; leaky: α = 1/τ. A
-    longest of 10 or of 100 is within 0.6 % (neighbours)."""
-    gain: float = 0.9
-    """Scale of the initial recurrent weights, about their spectral radius: just below 1, where a state lasts
-    and does not explode; from 0.6 to 1.1 it hardly matters (neighbours)."""
-    estimator: Estimator = "nobacktrack-traces"
-    """How the gradient of the recurrent weights is had: unbiased by `nobacktrack`, `uoro` or exact `rtrl` (small
-    networks); with own-unit traces, `residual_weight` between biased and unbiased; or not at all, `frozen`.
+    """Number of newest changes, 0 to 512, that a linear autoregression beside the network reads. Its prediction, the
+    network's and persistence are mixed with weights that are learnt online; with 0 the network predicts alone.
 
-    Traces beat frozen and every unbiased estimate at one step ahead: see tests/bench/LEARNING.md.
-    """
+    In tests/bench/LEARNING.md 0 is worse by 0.6 % on NAB and by 1.2 % on ETTh1; 24 and 96 differ from the default by
+    less than 0.3 %. With an alphabet it is 0."""
+    cell: Cell = "leaky"
+    """Recurrent cell: `leaky`, h' = (1-α) h + α tanh(a), or `gru`. A GRU counts and remembers symbols better and has
+    four times the parameters; in tests/bench/LEARNING.md it is better by 0.4 % on NAB and by 2 % on ETTh1."""
+    units: int = 64
+    """Number of hidden units n, 1 to 4096. The cost of an event is quadratic in n. 32 and 128 units are within 0.5 % of
+    the default in tests/bench/LEARNING.md."""
+    time_constants: tuple[float, float] = (1.0, 30.0)
+    """Shortest and longest initial time constant τ of the units, in events, each from 1 to 1e6; the units are spread
+    between them on a logarithmic scale. For `leaky`, α = 1/τ. A longest one of 10 or 100 is within 0.6 % of the default
+    in tests/bench/LEARNING.md."""
+    gain: float = 0.9
+    """Scale of the initial recurrent weights, 0 to 10; it is about their spectral radius. The default is just below 1,
+    where the state neither dies out at once nor explodes. From 0.6 to 1.1 it hardly matters in
+    tests/bench/LEARNING.md."""
+    estimator: Estimator = "nobacktrack-traces"
+    """How the gradient of the recurrent weights is estimated. `nobacktrack` and `uoro` are unbiased and noisy; `rtrl`
+    is exact, for small networks; `nobacktrack-traces` keeps each unit's influence on itself exactly and weighs the
+    rest by `residual_weight`; `frozen` leaves the recurrent weights as they are.
+
+    The default has the least error one step ahead in tests/bench/LEARNING.md."""
     rank: int = 1
-    """Independent rank-one tangents, averaged."""
+    """Number of independent rank-one tangents, 1 to 64, whose gradients are averaged. The variance of the gradient
+    falls as 1/rank and the cost grows with rank; 1 is the cheapest."""
     residual_weight: float | Literal["auto"] = 0.0
-    """λ of `nobacktrack-traces`: 1 is unbiased, 0 needs no tangent; `auto` (rank 2 or more) leaves out of the residual
-    what the exact part outweighs: near 1 where credit must cross units, but on a^n b^n not as good as 0."""
+    """Weight λ, 0 to 1, of the influence that passes through other units, for `nobacktrack-traces`. 1 is unbiased; 0,
+    the default, is biased, has no noise and needs no tangent. `auto` estimates λ online and needs a rank of at least
+    2: it is near 1 where the gradient must pass through other units, but on a^n b^n it is not as good as 0."""
     optimiser: Optimiser = "adam"
-    """`adam`, plain `sgd`, or `kalman`, the quasi-diagonal filter of Kalman NoBackTrack."""
+    """How the recurrent weights follow the gradient: `adam`, plain `sgd`, or `kalman`, the quasi-diagonal filter of
+    Kalman NoBackTrack. Adam, the default, does not depend on the scale of the gradient."""
     learning_rate: float = 1e-3
-    """η0 of the step size η_t = η0/(1 + κ√t). Adam's steps shrink further where errors are small
-    (`step_sizes.error_scale`)."""
+    """Initial step size η0 of the recurrent weights, 0 to 1; step t has η_t = η0/(1 + κ√t). Adam's steps shrink further
+    where the errors are small (`step_sizes.error_scale`). The default is Adam's own."""
     learning_rate_decay: float = 0.1
-    """κ of the step size. A third of it, or three times the rate, is 0.2 % worse on NAB and 0.5 % better on ETTh1; the
-    other way round it is the other way round (neighbours)."""
+    """Decay κ of the step size, 0 to 1. In tests/bench/LEARNING.md a third of it, or three times the learning rate, is
+    worse by 0.2 % on NAB and better by 0.5 % on ETTh1; a change in the other direction does the opposite."""
     readout: Readout = "rls"
-    """How the readout is learnt: `rls`, exact recursive least squares, whose cost is quadratic in the features; or
-    `gradient`, Adam with the step size of the network, linear; 2 % worse on NAB and 4 % on ETTh1 (neighbours). With an
-    alphabet it is always `gradient`."""
+    """How the linear readout learns: `rls`, exact recursive least squares, whose cost is quadratic in the features; or
+    `gradient`, Adam with the step size of the network, whose cost is linear. `gradient` is worse by 2 % on NAB and by
+    4 % on ETTh1 in tests/bench/LEARNING.md. With an alphabet it is `gradient`."""
     forgetting: float = 0.9995
-    """λ of all recursive least squares and of the mixture: they average over about 1/(1-λ) events. 0.999 and 0.9998 are
-    no better (neighbours)."""
+    """Forgetting factor λ, 0.9 to 1, of every recursive least squares and of the mixture: they average over about
+    1/(1-λ) events. 0.999 and 0.9998 are no better than the default in tests/bench/LEARNING.md."""
     seed: int = 0
-    """Key of every random draw."""
+    """Seed of every random draw, 0 to 2^63 - 1."""
     dtype: DType = "float32"
-    """Precision of the recurrent parameters and their tangent; the readout is float64 always. float32 halves the
-    memory that an event has to read."""
+    """Precision of the recurrent weights and their tangents: `float32` or `float64`; the readout is always float64.
+    float32, the default, halves the memory that an event has to read."""
 
     def __post_init__(self) -> None:
         # JSON gives lists, and whole numbers for floats; equal configurations must have equal fingerprints.
@@ -188,39 +203,42 @@ class Config:
 
     @property
     def outputs(self) -> int:
-        """o: numbers that a prediction has, one a target or one a symbol."""
+        """o: how many numbers a prediction has, one for each target or for each symbol."""
         return len(self.targets) if self.alphabet is None else len(self.alphabet)
 
     @property
     def fed_back(self) -> int:
-        """f: level, change and missing flag of each target; or a number for each symbol and a missing flag."""
+        """f: how many network inputs tell of the last event: level, change and missing flag of each target; or one
+        number for each symbol and a missing flag."""
         return 3 * len(self.targets) if self.alphabet is None else len(self.alphabet) + 1
 
     @property
     def network_inputs(self) -> int:
-        """m: what is fed back, value and missing flag of each input, the time since the last event, the seasons."""
+        """m: all network inputs: `fed_back`, value and missing flag of each input, time since the last event,
+        `seasonal`."""
         return self.fed_back + 2 * len(self.inputs) + 1 + self.seasonal
 
     @property
     def seasonal(self) -> int:
-        """Sine and cosine of each season's harmonics, and the usual changes of each target that is a number."""
+        """How many network inputs tell of the seasons: sine and cosine of each harmonic, and each numeric target's
+        usual change."""
         usual = len(self.calendar) * len(self.targets) if self.alphabet is None else 0
         return 2 * sum(HARMONICS[season] for season in self.calendar) + usual
 
     @property
     def parameters(self) -> int:
-        """P: recurrent parameters, (n + m + 1)·G·n."""
+        """P: number of recurrent parameters, (n + m + 1)·G·n."""
         return (self.units + self.network_inputs + 1) * GATES[self.cell] * self.units
 
     @property
     def tangents(self) -> int:
-        """R: rank-one tangents that the estimator carries."""
+        """R: number of rank-one tangents that the estimator carries."""
         if self.estimator == "nobacktrack-traces":
             return 0 if self.residual_weight == 0.0 else self.rank
         return self.rank if self.estimator in ("nobacktrack", "uoro") else 0
 
     def to_dict(self) -> dict[str, object]:
-        """Plain values, as JSON holds them."""
+        """Every field by its name, in values that JSON can hold (lists for tuples)."""
         return {
             field.name: list(value) if isinstance(value := getattr(self, field.name), tuple) else value
             for field in dataclasses.fields(self)
@@ -228,7 +246,7 @@ class Config:
 
     @classmethod
     def from_dict(cls, values: dict[str, object]) -> "Config":
-        """The inverse of `to_dict`. Raises ConfigError for an unknown field or a value that it cannot have."""
+        """The inverse of `to_dict`. Raises ConfigError for an unknown or missing field, or a value out of its range."""
         known = {field.name for field in dataclasses.fields(cls)}
         if unknown := set(values) - known:
             raise ConfigError(f"{len(unknown)} unknown field(s); the fields are {', '.join(sorted(known))}")
@@ -243,7 +261,7 @@ class Config:
         return cls(**values)  # type: ignore[arg-type]
 
     def fingerprint(self) -> str:
-        """SHA-256, hex, over the configuration: equal for equal learners, on any machine."""
+        """SHA-256 in hex over all fields: equal configurations have equal fingerprints on every machine."""
         return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
 
 

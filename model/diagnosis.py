@@ -1,4 +1,4 @@
-"""How good a learner's gradient is: many draws of its signs against exact RTRL, on clones."""
+"""The quality of a learner's gradient: many draws of the random signs beside exact RTRL, on copies of the learner."""
 
 import dataclasses
 import math
@@ -15,10 +15,11 @@ from .types import Float64
 
 
 class Diagnosis(NamedTuple):
-    """The estimated gradient g of the last event's loss beside the exact one G, over S draws of the signs."""
+    """The estimated gradient g of the last event's loss, compared with the exact gradient G over S draws of the
+    signs."""
 
     samples: int
-    """S."""
+    """S: number of draws."""
     bias_z: float
     """|mean g - G|² over its expectation for an unbiased estimator, Σ Var(g)/S: about 1 when unbiased."""
     squared_error: float
@@ -28,11 +29,14 @@ class Diagnosis(NamedTuple):
 
 
 def diagnose(learner: Learner, Y: npt.ArrayLike, X: npt.ArrayLike | None = None, samples: int = 100) -> Diagnosis:
-    """Compare gradients at the end of the events Y (T, q), X (T, inputs), T >= 2, starting from the learner's state.
+    """Compare the estimated gradient of the last event's loss with that of exact RTRL.
 
-    Clones of the learner in float64, with frozen recurrent weights and tangents that begin at 0, read all events; the
-    gradient of the last one's loss is taken with `samples` seeds and exactly. The learner does not change. Raises
-    ValueError when exact RTRL is too large for its size, there is nothing to estimate, or the gradient is 0.
+    Y (T, q) and X (T, inputs) are T >= 2 events that follow the learner's state. Copies of the learner in float64,
+    with frozen recurrent weights and tangents that begin at 0, read all events: `samples` >= 2 copies with different
+    seeds and one with exact RTRL (R. Williams, D. Zipser, 1989). The learner itself does not change.
+
+    Raises ValueError when the network is too large for exact RTRL, the estimator is `frozen`, there are fewer than 2
+    events or samples, or the exact gradient is 0 because the last event has no target.
     """
     config = learner.config
     if config.estimator == "frozen":
@@ -63,14 +67,14 @@ def diagnose(learner: Learner, Y: npt.ArrayLike, X: npt.ArrayLike | None = None,
 
 
 def _frozen_weights(config: Config, **more: Any) -> Config:
-    """The configuration of a clone whose recurrent weights do not move."""
+    """The configuration of a copy whose recurrent weights do not move."""
     return dataclasses.replace(
         config, dtype="float64", optimiser="sgd", learning_rate=0.0, learning_rate_decay=0.0, **more
     )
 
 
 def _gradient(learner: Learner, config: Config, Y: Float64, X: Float64 | None) -> Float64:
-    """The gradient (P,) of the last event: the step that plain descent of rate 1 takes."""
+    """The gradient (P,) of the last event's loss: the step that gradient descent with step size 1 takes."""
     clone = Learner.from_state(config, _with_fresh_tangents(learner.state, initial(config)))
     clone.observe_many(Y[:-1], None if X is None else X[:-1])
     stepper = Learner.from_state(dataclasses.replace(config, learning_rate=1.0), clone.state)
@@ -80,7 +84,7 @@ def _gradient(learner: Learner, config: Config, Y: Float64, X: Float64 | None) -
 
 
 def _with_fresh_tangents(state: State, fresh: State) -> State:
-    """`fresh` with everything of `state` but its tangents and its optimiser."""
+    """The state `fresh` with all parts of `state` except its tangents and its optimiser's moments."""
     network = Network(
         W=state.network.W.astype(np.float64),
         m0=fresh.network.m0,

@@ -1,4 +1,4 @@
-"""The state at version 0; every number follows from the configuration."""
+"""The state of a learner that has seen no event; every number follows from the configuration."""
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from .state import Experts, Intervals, Network, Readout, Scales, State, Tangent,
 
 
 def initial(config: Config) -> State:
-    """A learner that has seen nothing."""
+    """The state at version 0."""
     return State(
         clock=np.zeros(2, np.int64),
         network=_network(config),
@@ -36,7 +36,7 @@ def _network(config: Config) -> Network:
     spread_rates(rates, *config.time_constants)
     W = aligned((k, K), real)
     random_signs.fill_weights(W, n, config.gain, config.seed)
-    # A state that began by turning with the calendar would hold less of the series; it learns to where that helps.
+    # A state that followed the calendar from the start would hold less of the series. It learns to where that helps.
     W[k - 1 - config.seasonal : k - 1] = 0.0
     set_biases(CELLS.index(config.cell), W, rates)
     m0, m1, m2 = np.zeros(K * adaptive, real), aligned(moments, real), aligned(moments, real)

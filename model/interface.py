@@ -1,4 +1,4 @@
-"""What goes into the kernels beside the state, and what comes out."""
+"""Arguments of the kernels beside the state (rules, scratch space), and their results (outcomes)."""
 
 from typing import NamedTuple
 
@@ -15,17 +15,17 @@ RLS, GRADIENT = 0, 1
 READOUTS = ("rls", "gradient")
 
 SHRUNK, SKIPPED = 1, 2
-"""Bits of `Outcomes.guarded`."""
+"""Bits of `Outcomes.guarded`: a tangent was cut to its bound; a step was not taken and the tangents were reset."""
 
 
 class Rules(NamedTuple):
-    """A configuration as the kernels read it."""
+    """A configuration in the numbers that the kernels read."""
 
     cell: int
     estimator: int
     optimiser: int
     residual_weight: float
-    """λ of the traces' residual; negative = auto."""
+    """λ of the traces' residual; negative means `auto`."""
     learning_rate: float
     learning_rate_decay: float
     readout: int
@@ -38,45 +38,47 @@ class Rules(NamedTuple):
 
 
 class Outcomes(NamedTuple):
-    """What the learner says of T events: for people, not for the next event. NaN = nothing to say.
+    """Predictions, scores and measurements of T events. NaN means that there is no such number.
 
-    One event's outcome has the same fields without the leading T.
+    The outcome of one event has the same fields without the leading T. The learner itself does not read them.
     """
 
     version: Int64
-    """(T,): events learnt, this one included."""
+    """(T,): number of events learnt, including this one."""
     prediction: Float64
-    """(T, o): made before y was used; values of the targets, or probabilities of the symbols."""
+    """(T, o): prediction made before y was used: values of the targets, or probabilities of the symbols."""
     lower: Float64
     """(T, o): lower end of the 90 % interval; NaN for symbols."""
     upper: Float64
-    """(T, o): upper end."""
+    """(T, o): upper end of the 90 % interval; NaN for symbols."""
     loss: Float64
-    """(T,): mean over the targets present of (y - ŷ)²/s², s² the mean square of the changes so far; or bits."""
+    """(T,): mean of (y - ŷ)²/s² over the targets present, with s² the mean square of the changes so far; or -log₂ p of
+    the symbol, in bits."""
     baseline_loss: Float64
-    """(T,): the same for persistence; for symbols, of the symbols' frequencies so far."""
+    """(T,): the same loss of persistence; for symbols, of the symbols' frequencies so far."""
     anomaly: Float64
     """(T,): in [0, 1]; the probability that a whole window of ordinary events has no errors as surprising as the newest
-    few (see `anomaly`)."""
+    few (see `scores.anomaly`)."""
     ahead: Float64
-    """(T, H, o): forecasts of the next H values; NaN where inputs of the next event would be needed."""
+    """(T, H, o): forecasts of the next H values, made after y was used; NaN when the configuration has inputs, because
+    those of the next event are not known yet."""
     gradient_norm: Float64
-    """(T,): bound on the norm of the gradient, or the norm itself for exact RTRL."""
+    """(T,): upper bound on the norm of the recurrent gradient; for exact RTRL the norm itself."""
     tangent_norm: Float64
-    """(T,): largest |v||w| of the rank-one tangents; 0 without."""
+    """(T,): largest |v||w| of the rank-one tangents; 0 where there are none."""
     residual_weight: Float64
-    """(T,): λ, the weight of the residual."""
+    """(T,): λ, the weight of the traces' residual that was used."""
     guarded: Int64
     """(T,): SHRUNK where a tangent was cut to its bound, SKIPPED where a step was not taken and the tangents reset."""
 
     @property
     def next(self) -> Float64:
-        """(T, o): forecast of the next value."""
+        """(T, o): forecast of the next event, the first step of `ahead`."""
         return self.ahead[..., 0, :]
 
 
 class Work(NamedTuple):
-    """Scratch space of one call."""
+    """Scratch space of one call; its contents mean nothing between two events."""
 
     z: Array
     """(k,) real: what every unit reads, [h, u, 1]."""
@@ -93,11 +95,11 @@ class Work(NamedTuple):
     d: Array
     """(K,) real: Aᵀδ of the column's unit."""
     own: Array
-    """(K,) real: A_ii of the column's unit."""
+    """(K,) real: A_ii of the column's unit, its influence on itself."""
     e: Array
-    """(R, K) real: what is injected into w."""
+    """(R, K) real: coefficients of the newest term of w."""
     g: Array
-    """(3, K) real: a row of the gradient, the bias row, the Kalman filter's sums."""
+    """(3, K) real: one row of the gradient, its bias row, the Kalman filter's sums."""
     s: Array
     """(R,) real: weight of each tangent in the gradient."""
     decay: Array
@@ -105,9 +107,9 @@ class Work(NamedTuple):
     f: Float64
     """(n,): A v."""
     delta_f: Float64
-    """(R,): δ·f."""
+    """(R,): δ·f of each tangent."""
     sizes: Float64
-    """(n,): |F_i|."""
+    """(n,): |F_i|, norm of each unit's immediate derivative."""
     delta: Float64
     """(n,): ∂ℓ/∂h."""
     signs: Float64
@@ -115,29 +117,29 @@ class Work(NamedTuple):
     phi: Float64
     """(p,): features of the readout."""
     kappa: Float64
-    """(p,): gain."""
+    """(p,): gain κ of the readout's least squares."""
     scaled: Float64
-    """(H, o): ŷ of every head, in units of the scale; or the probabilities."""
+    """(H, o): ŷ of every head, as a change in units of the scale; or the probabilities of the symbols."""
     ahead: Float64
-    """(H, o): the same as values."""
+    """(H, o): the same in the units of the targets."""
     gradient: Array
-    """(k, K) real: for exact RTRL."""
+    """(k, K) real: gradient of exact RTRL."""
     J: Array
-    """(n, k, K) real: for exact RTRL."""
+    """(n, k, K) real: scratch of `rtrl.advance`."""
     lagged: Float64
     """(q, s): features of each target's autoregression."""
     gain: Float64
-    """(s,): its gain."""
+    """(s,): gain κ of the autoregression's least squares."""
     expert_predictions: Float64
-    """(q, E): what each expert predicts, in units of the scale."""
+    """(q, E): prediction of each expert, as a change in units of the scale."""
     mixed: Float64
-    """(o,): what is predicted one step ahead, in the same units; or the probabilities."""
+    """(o,): the mixture of the experts one step ahead, in the same units; or the probabilities."""
     errors: Float64
     """(o,): ŷ - y of a head, in units of the scale, or p - 1_y; NaN where there is no target."""
 
 
 def rules(config: Config) -> Rules:
-    """The numbers of a configuration that the kernels need."""
+    """The rules of a configuration, for the kernels."""
     return Rules(
         cell=CELLS.index(config.cell),
         estimator=ESTIMATORS.index(config.estimator),
@@ -154,7 +156,7 @@ def rules(config: Config) -> Rules:
 
 
 def outcomes(count: int, config: Config) -> Outcomes:
-    """Room for the outcomes of `count` events."""
+    """Empty arrays for the outcomes of `count` events."""
     wide, narrow = (count, config.outputs), (count,)
     return Outcomes(
         version=np.zeros(narrow, np.int64),

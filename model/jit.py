@@ -1,8 +1,8 @@
-"""The one way in which this package compiles: same bits on every processor, cached on disk.
+"""How this package compiles its kernels: the same bits on every processor, cached on disk.
 
-Kernels only read and write the arrays that they are given (`allocating` is for the few that make some), so they do not
-count who holds an array. The counts are atomic operations, and an event looks at some hundreds of arrays: counting took
-about as long as the arithmetic of a small network.
+Most kernels only read and write the arrays that they are given, so they are compiled without reference counts; the few
+that make arrays are marked `allocating`. The counts are atomic operations, and an event looks at some hundreds of
+arrays: counting took about as long as the arithmetic of a small network.
 
 `fastmath` stays off, so that a sum keeps its order and a product its rounding; division by zero follows IEEE 754;
 the interpreter lock is released while a kernel runs.
@@ -60,23 +60,26 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def allocating(function: Callable[P, R]) -> Callable[P, R]:
-    """The same for a function that makes arrays. What calls it must be such a function too: no other frees them."""
+    """Like `compiled`, with reference counts, for a function that makes arrays.
+
+    Its compiled callers must be `allocating` too: only such a function frees the arrays.
+    """
     return _jit(function, cache=True)
 
 
 def kernel_only(function: Callable[P, R]) -> Callable[P, R]:
-    """The same for a function that only compiled code calls.
+    """Like `compiled`, for a function that only compiled code calls: it gets no entry point from Python.
 
-    It gets no way in from Python: unpacking a whole state there would take longer to compile than the function.
+    An entry point would unpack a whole state, and would take longer to compile than the function.
     """
     return _jit(function, cache=True, no_cpython_wrapper=True, _nrt=False)
 
 
 def inlined(function: Callable[P, R]) -> Callable[P, R]:
-    """The same for a function of one compiled caller, which takes over its source: neither is compiled twice.
+    """For a function with one compiled caller: numba copies its source into the caller, so it is compiled once.
 
     LLVM optimises a function by itself and once more within each caller, so every layer over the passes costs seconds.
-    Not for small functions, whose source swells the caller's and saves nothing.
+    For a small function this saves nothing and makes the caller larger.
     """
     return _jit(function, inline="always")
 

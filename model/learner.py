@@ -1,4 +1,4 @@
-"""A learner: configuration and complete state, with the door of this package."""
+"""The learner: a configuration, its complete state, and the functions that read and change the state."""
 
 import hashlib
 from typing import NamedTuple, Self
@@ -18,17 +18,24 @@ from .types import Float64
 
 
 class Forecast(NamedTuple):
-    """Predictions of the next H values of q targets, each (H, q); NaN before a target has been seen."""
+    """Predictions of the next H events, in units of the targets; NaN before a target has been seen.
+
+    Each field has the shape (H, o): o targets, or one probability for each symbol of the alphabet.
+    """
 
     mean: Float64
+    """(H, o): predicted values."""
     lower: Float64
+    """(H, o): lower ends of the 90 % intervals; NaN for symbols."""
     upper: Float64
+    """(H, o): upper ends of the 90 % intervals; NaN for symbols."""
 
 
 class Learner:
-    """Learns from one event after the other; the only thing that changes it is `observe` and `observe_many`.
+    """An online learner: it predicts each event, scores the prediction and learns from the event.
 
-    Not safe for two threads at once; a call releases the interpreter lock while it computes.
+    Only `observe` and `observe_many` change it. Two threads must not use one learner at once; a call releases the
+    interpreter lock while it computes. In the shapes below, q is the number of targets and o that of the outputs.
     """
 
     def __init__(self, config: Config) -> None:
@@ -38,24 +45,24 @@ class Learner:
 
     @classmethod
     def from_state(cls, config: Config, state: State) -> Self:
-        """A learner that goes on from `state`, which it owns from then on."""
+        """A learner that continues from `state` (of the shapes that `config` asks for) and owns it from then on."""
         learner = cls.__new__(cls)
         learner.config, learner._rules, learner._state = config, rules(config), state
         return learner
 
     @property
     def version(self) -> int:
-        """Events learnt."""
+        """Number of events learnt."""
         return int(self._state.clock[0])
 
     @property
     def state(self) -> State:
-        """The complete state; to be read, not written."""
+        """The complete state. Read it; do not write to it."""
         return self._state
 
     @property
     def step_size(self) -> float:
-        """η of the next step of the recurrent parameters, Adam's `error_scale` included; 0 where they are frozen."""
+        """η of the next step of the recurrent parameters, with Adam's `error_scale`; 0 for the estimator `frozen`."""
         config, state = self.config, self._state
         if config.estimator == "frozen":
             return 0.0
@@ -64,13 +71,15 @@ class Learner:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the complete state."""
+        """Size of the complete state in bytes."""
         return sum(array.nbytes for _, array in arrays(self._state))
 
     def observe(self, y: npt.ArrayLike, x: npt.ArrayLike | None = None, time: float | None = None) -> Outcomes:
-        """Predict, score and learn one event; y (q,) with NaN = missing, x (inputs,), time in seconds since the epoch.
+        """Predict, score and learn one event.
 
-        The fields of the outcome lose their leading axis: `version` is a number, `prediction` (o,).
+        y (q,): values of the targets, or the index of the symbol; NaN where missing. x (inputs,): values of the inputs,
+        NaN where missing. time: seconds since the epoch. The fields of the outcome have no leading axis: `version` is a
+        number, `prediction` has the shape (o,). Raises ValueError as `observe_many` does.
         """
         many = self.observe_many(
             np.atleast_1d(np.asarray(y, np.float64))[None],
@@ -82,9 +91,11 @@ class Learner:
     def observe_many(
         self, Y: npt.ArrayLike, X: npt.ArrayLike | None = None, times: npt.ArrayLike | None = None
     ) -> Outcomes:
-        """T events in order, the same bits as T calls of `observe`; Y (T, q), X (T, inputs), times (T,).
+        """Predict, score and learn T events in order; the result equals that of T calls of `observe` bit for bit.
 
-        Raises ValueError, with nothing learnt, for a wrong shape, an infinite value or one beyond ±1e100.
+        Y (T, q): targets, NaN where missing. X (T, inputs): inputs, NaN where missing; required when the configuration
+        has inputs. times (T,): seconds since the epoch, NaN where unknown. Raises ValueError, with nothing learnt, for
+        a wrong shape, a value beyond ±1e100, or a symbol that is not an index of the alphabet.
         """
         targets = self._targets(Y)
         inputs = self._inputs(X, len(targets))
@@ -93,10 +104,11 @@ class Learner:
         return out
 
     def forecast(self, horizon: int, X: npt.ArrayLike | None = None, times: npt.ArrayLike | None = None) -> Forecast:
-        """Predict the next `horizon` events, given the inputs X (horizon, inputs) where there are any.
+        """Predict the next `horizon` events; the learner does not change.
 
-        Without times (horizon,) the events are taken to come at the mean interval. Changes nothing. Raises ValueError
-        for a horizon below 1 or inputs of the wrong shape.
+        X (horizon, inputs): inputs of those events, NaN where missing; required when the configuration has inputs.
+        times (horizon,): seconds since the epoch; by default the events come at the mean interval. Raises ValueError
+        for a horizon below 1, a wrong shape or a value beyond ±1e100.
         """
         if horizon < 1:
             raise ValueError("horizon must be at least 1")
@@ -110,7 +122,7 @@ class Learner:
         return result
 
     def digest(self) -> str:
-        """SHA-256, hex, over configuration and complete state."""
+        """SHA-256 in hex over the configuration and the complete state; equal learners have equal digests."""
         digest = hashlib.sha256(self.config.fingerprint().encode())
         for name, array in arrays(self._state):
             digest.update(name.encode() + b"\0")
@@ -118,7 +130,7 @@ class Learner:
         return digest.hexdigest()
 
     def copy(self) -> Self:
-        """A learner that is equal and shares nothing."""
+        """An equal learner that shares no memory with this one."""
         return self.from_state(self.config, copy(self._state))
 
     def _matrix(self, name: str, values: npt.ArrayLike, columns: int) -> Float64:
@@ -158,8 +170,8 @@ class Learner:
 
 
 def _plain(values: npt.ArrayLike) -> Float64:
-    """The numbers in an array of the type that the kernels were compiled for.
+    """The numbers in an array of the type that the kernels are compiled for.
 
-    One that is read-only or not aligned is of another, for which everything would be compiled once more.
+    A read-only or unaligned array has another type, for which numba would compile every kernel again.
     """
     return np.require(values, np.float64, ["C_CONTIGUOUS", "ALIGNED", "WRITEABLE"])

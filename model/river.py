@@ -23,15 +23,15 @@ Features = Mapping[Any, Any]
 class NoBackTrackForecaster(Forecaster):  # type: ignore[misc]
     """A recurrent network trained forward in time, as a forecaster of one number.
 
-    The exogenous features are those of the first `x`: one that is missing later is a missing value, one that is new
-    later is passed over. None and NaN are missing values, as `y` too: the state goes on, and nothing is learnt from
-    them. The order of the features does not matter.
+    The first `x` decides which exogenous features there are. A feature that is absent from a later `x` counts as a
+    missing value; a feature that is new in a later `x` is ignored. None and NaN are missing values, in `y` too: the
+    state advances, and nothing is learnt from them. The order of the features does not matter.
 
     Parameters
     ----------
     time
-        The feature that holds when it was: a datetime (without a zone it is taken as UTC) or seconds since the epoch.
-        It is not a feature then.
+        Name of the feature that holds the time of the event: a datetime (taken as UTC without a zone) or seconds since
+        the epoch. This feature is then not an input of the network.
     calendar
         Seasons whose phase the network reads from the time: `hour`, `day`, `week`, `year`. Without `time` there are
         none.
@@ -61,6 +61,21 @@ class NoBackTrackForecaster(Forecaster):  # type: ignore[misc]
     >>> error.get() < 0.1 * naive.get()
     True
 
+    Do not score a forecaster with River's `evaluate.evaluate` (River 0.26): it asks for the forecast of t+1, t+2, …
+    before the forecaster has learnt the value of t, so its step +1 is two steps ahead. This loop learns first:
+
+    >>> from river import evaluate, time_series
+
+    >>> horizon, series = 3, [math.sin(t / 5) + math.sin(t / 13) for t in range(500)]
+    >>> forecaster, errors = NoBackTrackForecaster(units=16), time_series.HorizonMetric(metrics.MAE())
+    >>> for t in range(len(series) - horizon):
+    ...     forecaster.learn_one(series[t])
+    ...     errors.update(series[t + 1 : t + 1 + horizon], forecaster.forecast(horizon))
+
+    >>> late = evaluate.evaluate([(None, y) for y in series], NoBackTrackForecaster(units=16), metrics.MAE(), horizon)
+    >>> errors.get()[0] < late.get()[0]
+    True
+
     References
     ----------
     Ollivier, Tallec, Charpiat: Training recurrent networks online without backtracking (arXiv:1507.07680).
@@ -87,7 +102,7 @@ class NoBackTrackForecaster(Forecaster):  # type: ignore[misc]
         seed: int = 0,
         dtype: DType = "float32",
     ) -> None:
-        """Raises ConfigError for what no learner can have."""
+        """Raises ConfigError for parameters that no learner can have."""
         self.time = time
         self.calendar = calendar
         self.lags = lags
@@ -112,13 +127,13 @@ class NoBackTrackForecaster(Forecaster):  # type: ignore[misc]
 
     @property
     def learner(self) -> Learner | None:
-        """The learner, with all that it can say; None before the first `learn_one`."""
+        """The learner itself, with intervals, anomaly scores and diagnosis; None before the first `learn_one`."""
         return self._learner
 
     def learn_one(self, y: float | None, x: Features | None = None) -> None:
-        """Learn one value, after the exogenous features `x` that were known before it.
+        """Learn one value `y`; `x` holds the exogenous features that were known before it.
 
-        Raises ValueError, with nothing learnt, for what is neither a number nor missing, or infinite.
+        Raises ValueError, with nothing learnt, for a value that is infinite, or neither a number nor missing.
         """
         features = self._features
         if self._learner is None:
@@ -175,12 +190,12 @@ class NoBackTrackForecaster(Forecaster):  # type: ignore[misc]
         return inputs, None if self.time is None else _seconds(known.get(self.time))
 
     def __getstate__(self) -> dict[str, Any]:
-        """What is pickled and copied: the learner as bytes that any version of Python and any machine can read."""
+        """The state for pickle and copy: the learner as bytes, which any version of Python and any machine can read."""
         learner = None if self._learner is None else to_bytes(self._learner)
         return {**self.__dict__, "_learner": learner}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """The inverse. Raises DamagedState, OtherFormat."""
+        """The inverse of `__getstate__`. Raises DamagedState or OtherFormat."""
         learner = state["_learner"]
         self.__dict__.update(state, _learner=None if learner is None else from_bytes(learner))
 

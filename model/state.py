@@ -1,9 +1,9 @@
-"""Everything that the next event needs, as named arrays; nothing else is kept.
+"""The complete state of a learner: everything that the next event needs, as named arrays.
 
 Shapes: n units, K = G·n pre-activations, m network inputs, k = n+m+1 rows, p = n+m+1 features of the readout, q
 targets, A symbols, x inputs, H horizons, R rank-one tangents, L lags of an autoregression of s features, E experts.
-`real` is the configuration's dtype. An array that a configuration has no use for has no elements, so that one compiled
-kernel serves all configurations.
+`real` is the configuration's dtype. An array that a configuration does not use has no elements, so that one compiled
+kernel serves all configurations. The names of the fields are part of the stored format and of the digest.
 """
 
 import math
@@ -18,7 +18,7 @@ from .types import Array, Float64, Int64
 PAGE = 4096
 """Bytes of a memory page."""
 LARGE = 256 * 1024
-"""Bytes from which on a copy of an array is worth aligning: below, it stays in the processor's nearest caches."""
+"""Copies of arrays of at least this many bytes are aligned; smaller ones stay in the processor's nearest caches."""
 
 
 class Network(NamedTuple):
@@ -43,16 +43,16 @@ class Network(NamedTuple):
 
 
 class Tangent(NamedTuple):
-    """An estimate of ∂h/∂W: R rank-one pairs v ⊗ w, with the traces S beside them or not; or J exactly."""
+    """An estimate of ∂h/∂W: R rank-one tangents v ⊗ w, with or without the traces S; or the exact J."""
 
     v: Array
-    """(R, n) real."""
+    """(R, n) real: the factor over the units."""
     w: Array
-    """(k, R, K) real."""
+    """(k, R, K) real: the factor over the parameters."""
     q: Array
     """(R, K) real: Wᵀv over the hidden rows, ready for the next event."""
     w_norm: Float64
-    """(R,): root of the expected |w|² given the tangent's past (see `tangent.balance`)."""
+    """(R,): root of the expected |w|² given the tangent's past (see `gradient.nobacktrack.balance`)."""
     S: Array
     """(k, K) real: own-unit traces."""
     x: Array
@@ -64,13 +64,13 @@ class Tangent(NamedTuple):
     sizes: Float64
     """(n,): bound on |S_i| of each unit."""
     trust: Float64
-    """(3,): running means behind λ, and events (see `traces.residual_weight`)."""
+    """(3,): running means from which λ is estimated, and their number of events (see `traces.residual_weight`)."""
     J: Array
     """(n, k, K) real: exact influence."""
 
 
 class Readout(NamedTuple):
-    """The linear readout. One head for each step ahead of a regression, or one softmax over symbols."""
+    """The linear readout: one head for each step ahead of a regression, or one softmax over symbols."""
 
     V: Float64
     """(H, p, o): o = q targets, or A symbols (H = 1)."""
@@ -85,22 +85,22 @@ class Readout(NamedTuple):
     steps: Int64
     """(H,): steps of Adam that each head has taken."""
     ring_phi: Float64
-    """(H-1, p): features of the newest events, for heads whose label is still to come; row = version mod (H-1)."""
+    """(H-1, p): features of the newest events, for the heads whose target is still to come; row = version mod (H-1)."""
     ring_kappa: Float64
-    """(H-1, p): their gains; 0 where nothing was learnt from the event."""
+    """(H-1, p): gains of the same events; 0 where nothing was learnt from the event."""
     ring_last: Float64
-    """(H-1, q): the newest values before them."""
+    """(H-1, q): the newest values before the same events."""
     ring_seen: Int64
-    """(H-1, q): how many values had been seen by then."""
+    """(H-1, q): number of values seen before the same events."""
     ring_ahead: Float64
-    """(H-1, H-1, q): what the heads forecast then."""
+    """(H-1, H-1, q): forecasts that the heads made at the same events."""
 
 
 class Scales(NamedTuple):
-    """Running statistics of targets, inputs and time, and what the network is fed next."""
+    """Running statistics of targets, inputs and times, and the network inputs that tell of the last event."""
 
     seen: Int64
-    """(q,): values seen of each target."""
+    """(q,): number of values seen of each target."""
     last: Float64
     """(q,): newest value seen; 0 before the first."""
     mean: Float64
@@ -118,13 +118,13 @@ class Scales(NamedTuple):
     """(f,): what the network reads of the past at the next event: level, change and missing flag of each target; or one
     number a symbol and a missing flag."""
     profile: Float64
-    """(q, seasons, slots): usual change of each target in each slot of each season (see `profile`)."""
+    """(q, seasons, slots): usual change of each target in each slot of each season (see `seasons.profile`)."""
     x_seen: Int64
-    """(x,): values seen of each input."""
+    """(x,): number of values seen of each input."""
     x_mean: Float64
-    """(x,)."""
+    """(x,): running mean of each input."""
     x_variance: Float64
-    """(x,)."""
+    """(x,): running variance of each input."""
     counts: Float64
     """(A,): occurrences of each symbol."""
     clock: Float64
@@ -132,7 +132,7 @@ class Scales(NamedTuple):
 
 
 class Experts(NamedTuple):
-    """The autoregression of each target, and the weights of the experts (see `experts`)."""
+    """The autoregression of each target, and the statistics that weigh the experts (see `experts`)."""
 
     lags: Float64
     """(q, L): the newest changes, predicted ones where values were missing; the newest first."""
@@ -141,31 +141,31 @@ class Experts(NamedTuple):
     P: Float64
     """(q, s, s), each symmetric to the last bit: covariances of recursive least squares."""
     regret: Float64
-    """(q, E): R of each expert (see `mixture`)."""
+    """(q, E): regret R of each expert (see `experts.mixture`)."""
     spread: Float64
-    """(q, E): S of each expert."""
+    """(q, E): sum S of squared regrets of each expert."""
 
 
 class Intervals(NamedTuple):
     """The newest absolute errors of each head and target, in units of its scale."""
 
     seen: Int64
-    """(H, q): errors seen."""
+    """(H, q): number of errors seen."""
     ring: Float64
-    """(H, q, window): in order of time, the oldest overwritten first."""
+    """(H, q, window): the errors in the order of time; the oldest is overwritten first."""
     ordered: Float64
-    """(H, q, window): the same, ascending."""
+    """(H, q, window): the same errors in ascending order."""
     level: Float64
     """(H, q): the level α that the interval aims at now."""
     surprise: Float64
-    """(q,): fading sum of -ln of the tail probabilities of the newest errors one step ahead (see `anomaly`)."""
+    """(q,): fading sum of -ln of the tail probabilities of the newest errors one step ahead (see `scores.anomaly`)."""
 
 
 class State(NamedTuple):
     """A learner's complete state."""
 
     clock: Int64
-    """(2,): events learnt (the version); optimiser steps taken."""
+    """(2,): number of events learnt (the version); number of optimiser steps taken."""
     network: Network
     tangent: Tangent
     readout: Readout
@@ -186,9 +186,8 @@ def arrays(state: State) -> Iterator[tuple[str, Array]]:
 def aligned(shape: tuple[int, ...], dtype: npt.DTypeLike, offset: int = 0) -> Array:
     """Zeros that begin `offset` bytes after the start of a memory page; `offset` a multiple of a cache line (64).
 
-    numpy aligns to 16 bytes. A vector that straddles two lines costs an access more; and of two arrays that a loop
-    walks together, a load waits for a store to the same place of another page: arrays that one loop reads and another
-    of its statements writes get different offsets.
+    numpy aligns to 16 bytes. A vector that straddles two cache lines costs a second access. A load also waits for a
+    store to the same offset of another page, so arrays that one loop reads and writes get different offsets.
     """
     dtype = np.dtype(dtype)
     size = math.prod(shape) * dtype.itemsize
@@ -198,7 +197,7 @@ def aligned(shape: tuple[int, ...], dtype: npt.DTypeLike, offset: int = 0) -> Ar
 
 
 def copy(state: State) -> State:
-    """A state that shares nothing with the original."""
+    """An equal state that shares no memory with the original."""
     clock, network, tangent, readout, scales, experts, intervals = state
     return State(
         clock.copy(),

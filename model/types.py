@@ -1,4 +1,4 @@
-"""The words of this package's signatures."""
+"""Types of arrays in the signatures of this package."""
 
 from typing import Any, TypeAlias
 

@@ -5,7 +5,10 @@ from .learner import Learner
 
 
 def warm_up(dtypes: tuple[DType, ...] = ("float32", "float64")) -> None:
-    """Run every compiled function once for each precision; from the cache this takes about a second."""
+    """Compile every kernel for each precision of `dtypes` by running it once.
+
+    With a filled cache this takes about a second; with an empty one it compiles everything.
+    """
     for dtype in dtypes:
         learner = Learner(Config(targets=("y",), units=1, dtype=dtype))
         learner.observe([0.0])

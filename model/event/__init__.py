@@ -1,0 +1,1 @@
+"""One event in order: predict, score, learn; and forecasts of many steps."""

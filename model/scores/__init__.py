@@ -1,0 +1,1 @@
+"""Prediction intervals and the anomaly score, from the newest absolute errors."""

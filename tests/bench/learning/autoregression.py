@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from nobacktrack.model.jit import compiled
+from nobacktrack.model.jit import allocating
 from nobacktrack.model.types import Float64
 
 LAGS = 48
@@ -25,7 +25,7 @@ CUT = 4.0
 # 0.9999 and 1 (which is 0.0003 better), the prior out of 0.001 to 1, cut or not.
 
 
-@compiled
+@allocating
 def predictions(y: Float64, lags: int, forgetting: float, prior: float, cut: float, out: Float64) -> None:
     """Write the prediction of each value (T,), made before it is used; NaN first, then persistence for `lags`."""
     size = lags + 2

@@ -1,8 +1,10 @@
 """Configurations: what is refused, and what the fingerprint tells apart."""
 
 import dataclasses
+import pickle
 
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
 from nobacktrack.model import Config, ConfigError
 
@@ -87,3 +89,21 @@ def test_symbols_are_read_out_by_gradient_and_without_lags_whatever_is_said() ->
     unsaid = Config(targets=("s",), alphabet=("x", "y"))
     assert (said.readout, said.lags) == (unsaid.readout, unsaid.lags) == ("gradient", 0)
     assert said.fingerprint() == unsaid.fingerprint()
+
+
+def test_every_field_has_a_description_in_the_json_schema() -> None:
+    properties = TypeAdapter(Config).json_schema()["properties"]
+    assert list(properties) == [field.name for field in dataclasses.fields(Config)]
+    for name, field in properties.items():
+        assert field.get("description", "").rstrip().endswith("."), name
+        assert len(field["description"]) > 20, name
+
+
+def test_the_descriptions_change_nothing_else() -> None:
+    """What pydantic reads is no field: not in the fingerprint, not in a pickle, not settable."""
+    config = Config(targets=("y",))
+    assert "__pydantic_config__" not in config.to_dict()
+    assert pickle.loads(pickle.dumps(config)) == config  # noqa: S301
+    assert TypeAdapter(Config).validate_python({"targets": ["y"], "units": 8}) == Config(targets=("y",), units=8)
+    with pytest.raises(ValidationError, match="units must be a whole number"):
+        TypeAdapter(Config).validate_python({"targets": ["y"], "units": 0})

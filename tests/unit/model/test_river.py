@@ -37,6 +37,19 @@ def small(**parameters: Any) -> NoBackTrackForecaster:
     return NoBackTrackForecaster(units=4, **parameters)
 
 
+class Last(time_series.base.Forecaster):  # type: ignore[misc]
+    """The last value, however far ahead."""
+
+    def __init__(self) -> None:
+        self.last = stats.Shift(0)
+
+    def learn_one(self, y: float, x: dict[str, Any] | None = None) -> None:
+        self.last.update(y)
+
+    def forecast(self, horizon: int, xs: list[dict[str, Any]] | None = None) -> list[float]:
+        return [self.last.get()] * horizon
+
+
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_rivers_own_checks(check: Callable[[Any], None]) -> None:
     check(small())
@@ -221,18 +234,6 @@ def test_rivers_evaluation_beats_the_last_value() -> None:
     noise = np.random.default_rng(1).normal(0.0, 0.1, 1200)
     series = [(None, math.sin(2 * math.pi * n / 24) + noise[n]) for n in range(1200)]
 
-    class Last(time_series.base.Forecaster):  # type: ignore[misc]
-        """The last value, however far ahead."""
-
-        def __init__(self) -> None:
-            self.last = stats.Shift(0)
-
-        def learn_one(self, y: float, x: dict[str, Any] | None = None) -> None:
-            self.last.update(y)
-
-        def forecast(self, horizon: int, xs: list[dict[str, Any]] | None = None) -> list[float]:
-            return [self.last.get()] * horizon
-
     def errors(forecaster: Any) -> list[float]:
         return list(evaluate.evaluate(iter(series), forecaster, metrics.MAE(), horizon=6).get())
 
@@ -240,3 +241,18 @@ def test_rivers_evaluation_beats_the_last_value() -> None:
     assert len(ours) == 6
     assert all(one < other for one, other in zip(ours, naive, strict=True))
     assert ours[5] < 0.5 * naive[5]
+
+
+def test_rivers_evaluate_is_one_step_late_and_the_documented_loop_is_not() -> None:
+    """Of persistence on y_t = t² the error h steps ahead is known: (t+h)² - t²."""
+    horizon, series = 2, [float(t * t) for t in range(30)]
+    late = evaluate.evaluate([(None, y) for y in series], Last(), metrics.MAE(), horizon)
+    # The first forecasts are asked for when 0 to horizon - 1 have been learnt, and scored from horizon + 1 on.
+    first = range(horizon, len(series) - horizon)
+    assert late.get()[0] == pytest.approx(np.mean([series[t + 1] - series[t - 1] for t in first]))
+    forecaster, errors = Last(), time_series.HorizonMetric(metrics.MAE())
+    for t in range(len(series) - horizon):
+        forecaster.learn_one(series[t])
+        errors.update(series[t + 1 : t + 1 + horizon], forecaster.forecast(horizon))
+    ahead = [np.mean([series[t + h] - series[t] for t in range(len(series) - horizon)]) for h in (1, 2)]
+    assert errors.get() == pytest.approx(ahead)

@@ -1,7 +1,7 @@
-"""Learners of older formats, brought to the newest: `codec` reads them through this.
+"""Migrates learners of older formats to the newest; `codec` reads them through this module.
 
 Format 1 had neither the mixture of experts nor the usual changes of the seasons as inputs of the network. A learner of
-that time goes on as it was: `lags` is 0, so the network alone predicts, and its new inputs begin with weights of 0, so
+format 1 keeps its behaviour: `lags` is 0, so the network alone predicts, and its new inputs begin with weights of 0, so
 that it predicts what it would have predicted.
 """
 
@@ -30,7 +30,7 @@ _HEADS = {"readout.M1", "readout.M2", "readout.powers"}
 def stored_config(values: Mapping[str, object]) -> Config:
     """The configuration that `Config.to_dict` of this or an older version has written. Raises ConfigError.
 
-    What an older one did not know is as it was then, and not what is the default today.
+    A field that the older version did not have gets the value that reproduces its behaviour, not today's default.
     """
     return Config.from_dict({"lags": 0, "readout": "rls", **values})
 
@@ -53,7 +53,7 @@ def state(config: Config, kept: Mapping[str, Array], written: int) -> State | No
 
 
 def _migrated(name: str, found: Array, array: Array) -> Array:
-    """An array of format 1 in the shape of today: a head's axis, inputs that read nothing, a third statistic."""
+    """An array of format 1 in the newest shape: adds a head's axis, inputs with weights of 0, a third statistic."""
     if not found.size and not array.size:
         return array
     if name in _HEADS and found.ndim + 1 == array.ndim:

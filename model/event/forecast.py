@@ -1,4 +1,4 @@
-"""Forecasts of many steps: the heads of the configuration, and beyond them the learner run ahead. Compiled."""
+"""Forecasts of many steps: the heads of the configuration, then the learner fed with its own predictions. Compiled."""
 
 import math
 

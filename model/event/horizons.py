@@ -1,8 +1,8 @@
-"""Readouts of steps beyond the next: each head sees a label only when it exists.
+"""Readouts of the steps after the next: each head learns from a value only when that value has been observed.
 
 Head h (from 1) predicts from the features φ_s of event s the value y_{s+h}. That value comes h events later, so φ_s
-waits in a ring of H-1 rows, with its gain κ_s: all heads see the same features, later, so the covariance of recursive
-least squares, and the gain, is the same for all and is had once. What was forecast waits beside it, to be judged.
+waits in a ring of H-1 rows, with its gain κ_s: all heads see the same features, later, so the covariance and
+the gain of recursive least squares are the same for all and computed once. The forecasts wait beside them to be scored.
 """
 
 import math
@@ -38,7 +38,7 @@ def score_forecasts(state: State, y: Float64) -> None:
 
 @kernel_only
 def learn_heads(state: State, rules: Rules, y: Float64, eta: float, work: Work) -> None:
-    """A step of every head whose label this event is; η0 = eta for those that follow their gradient."""
+    """Update every head that has forecast this event; η0 = eta for the readout `gradient`."""
     kept, scales = state.readout, state.scales
     rows, version = kept.ring_phi.shape[0], state.clock[0]
     for h in range(1, min(rows, version) + 1):
@@ -63,7 +63,7 @@ def learn_heads(state: State, rules: Rules, y: Float64, eta: float, work: Work) 
 
 @kernel_only
 def remember(state: State, work: Work) -> None:
-    """Let this event's features, gain and forecasts wait for their labels; before the statistics take the event in."""
+    """Store this event's features, gain and forecasts until their values are observed; before the statistics change."""
     kept, scales = state.readout, state.scales
     rows = kept.ring_phi.shape[0]
     if rows == 0:

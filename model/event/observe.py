@@ -23,7 +23,7 @@ from .predict import feed, forward, interval, point, workspace
 
 @kernel_only
 def score(state: State, y: Float64, prediction: Float64, lower: Float64, upper: Float64) -> tuple[float, float, float]:
-    """(loss, loss of persistence, anomaly); the errors go into the windows of the intervals."""
+    """(loss, loss of persistence, anomaly score) of an event; adds its errors to the windows of the intervals."""
     scales, scores = state.scales, state.intervals
     loss, baseline, least, present, judged = 0.0, 0.0, 1.0, 0, 0
     for i in range(y.shape[0]):
@@ -51,7 +51,7 @@ def score(state: State, y: Float64, prediction: Float64, lower: Float64, upper: 
 
 @kernel_only
 def _combined_p_value(state: State, i: int, error: float) -> float:
-    """P of the newest errors of target i, `error` included; before it goes into the window."""
+    """P of the newest errors of target i, including `error`, which is not yet in the window."""
     scores = state.intervals
     p = anomaly.p_value(scores.ordered[0, i], scores.seen[0, i], error)
     scores.surprise[i] = anomaly.accumulate(scores.surprise[i], p)
@@ -60,7 +60,7 @@ def _combined_p_value(state: State, i: int, error: float) -> float:
 
 @kernel_only
 def score_symbol(state: State, y: float, prediction: Float64) -> tuple[float, float, float]:
-    """(bits, bits of the symbols' frequencies, anomaly); the bits go into the window."""
+    """(bits, bits of the symbols' frequencies, anomaly score) of an event; adds the bits to the window."""
     scores = state.intervals
     if math.isnan(y):
         return math.nan, math.nan, math.nan
@@ -106,7 +106,7 @@ def learn_readout(state: State, rules: Rules, y: Float64, work: Work) -> bool:
 
 @kernel_only
 def _symbol_error(y: float, work: Work) -> int:
-    """The errors of the probabilities into `work`; how many targets there are, 0 or 1."""
+    """Write the errors of the probabilities to `work.errors`; gives the number of targets present, 0 or 1."""
     if math.isnan(y):
         return 0
     softmax.softmax_error(work.scaled[0], int(y), work.errors)
@@ -115,7 +115,7 @@ def _symbol_error(y: float, work: Work) -> int:
 
 @kernel_only
 def _target_errors(scales: Scales, y: Float64, work: Work) -> int:
-    """The errors of the first head into `work`, and their mean square into the running ones; how many there are."""
+    """Write the errors of the first head to `work.errors` and update the running losses; gives the number of errors."""
     present, loss, baseline = 0, 0.0, 0.0
     for i in range(y.shape[0]):
         work.errors[i] = math.nan
@@ -145,7 +145,7 @@ def feed_back(scales: Scales, i: int, value: float, missing: bool, fed: Float64,
 
 @kernel_only
 def update_statistics(state: State, rules: Rules, y: Float64, prediction: Float64, time: float) -> None:
-    """Take the targets into the running statistics and set what is fed back at the next event."""
+    """Update the running statistics with the targets and set the features that the next event reads."""
     scales, lags = state.scales, state.experts.lags
     for i in range(y.shape[0]):
         if math.isnan(y[i]):
@@ -156,7 +156,7 @@ def update_statistics(state: State, rules: Rules, y: Float64, prediction: Float6
             continue
         if scales.seen[i] > 0:
             autoregression.push_lag(lags[i], y[i] - scales.value[i])
-            # After a missing value it would be the change of several events.
+            # After a missing value this would be the change of several events.
             if scales.fed[3 * i + 2] == 0.0 and scales.change[i] > 0.0:
                 change = (y[i] - scales.last[i]) / math.sqrt(scales.change[i])
                 profile.update(scales.profile[i], time, change, rules.seasons)
@@ -172,7 +172,7 @@ def update_statistics(state: State, rules: Rules, y: Float64, prediction: Float6
 
 @kernel_only
 def update_symbol_statistics(scales: Scales, y: float, prediction: Float64, fed: Float64) -> None:
-    """Feed back the symbol, or the probabilities and a flag where it is missing; a known one is counted."""
+    """Feed back the symbol and count it; where it is missing, feed back the probabilities and a flag."""
     missing = math.isnan(y)
     for a in range(prediction.shape[0]):
         fed[a] = prediction[a] if missing else 0.0
@@ -184,7 +184,7 @@ def update_symbol_statistics(scales: Scales, y: float, prediction: Float64, fed:
 
 @kernel_only
 def update_input_statistics(scales: Scales, x: Float64, time: float) -> None:
-    """Take inputs and time into the running statistics."""
+    """Update the running statistics with the inputs and the time."""
     for i in range(x.shape[0]):
         if not math.isnan(x[i]):
             scales.x_seen[i] += 1

@@ -1,4 +1,4 @@
-"""Before a value is known: what the network reads, its new state, what it and the others predict. Compiled."""
+"""The part of an event before its value is known: network inputs, new state, prediction, interval. Compiled."""
 
 import math
 

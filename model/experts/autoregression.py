@@ -1,4 +1,4 @@
-"""The predictors beside the network, and the one prediction that is made of all.
+"""The predictors beside the network, and the mixture of all predictions.
 
 For each target of a regression three experts predict the change from the newest value, in units of the root mean
 square of past changes: persistence (0), a linear autoregression, and the network's readout. The autoregression reads
@@ -26,10 +26,10 @@ PERSISTENCE, AUTOREGRESSION, NETWORK = 0, 1, 2
 
 @kernel_only
 def predict(state: State, lags: Float64, fed: Float64, work: Work) -> None:
-    """Features (q, s) of the autoregression, what the experts say (q, E) and the mixture (q,), from z and ŷ in `work`.
+    """From z and ŷ in `work`: features (q, s) of the autoregression, predictions (q, E) of the experts, mixture (q,).
 
-    Shapes lags (q, L): the newest changes, the newest first; fed (f,) as the network reads it. Without lags the network
-    alone speaks.
+    Shapes lags (q, L): the newest changes, the newest first; fed (f,) as the network reads it. Without lags
+    the mixture is the network's prediction.
     """
     kept, scales = state.experts, state.scales
     q, L = lags.shape
@@ -57,7 +57,7 @@ def predict(state: State, lags: Float64, fed: Float64, work: Work) -> None:
 def seasonal_change(state: State, work: Work, i: int) -> float:
     """The part of target i's autoregression that comes from the seasons alone, in units of the scale.
 
-    Less its mean, so that a whole season leaves the level where it was.
+    Its mean is subtracted, so that a whole season does not change the level.
     """
     total, first = 0.0, state.experts.lags.shape[1] + 1
     for season in range(work.lagged.shape[1] - 1 - first):
@@ -68,7 +68,7 @@ def seasonal_change(state: State, work: Work, i: int) -> float:
 
 @kernel_only
 def learn(state: State, rules: Rules, work: Work) -> None:
-    """A step of the autoregression and of the weights of every target that is present."""
+    """Update the autoregression and the weights of the mixture, for every target that is present."""
     kept = state.experts
     for i in range(kept.lags.shape[0]):
         if kept.lags.shape[1] == 0 or math.isnan(work.errors[i]):
@@ -83,7 +83,7 @@ def learn(state: State, rules: Rules, work: Work) -> None:
 
 @kernel_only
 def push_lag(lags: Float64, change: float) -> None:
-    """Let the newest change into one target's lags (L,)."""
+    """Put the newest change at the front of one target's lags (L,); the oldest is dropped."""
     for lag in range(lags.shape[0] - 1, 0, -1):
         lags[lag] = lags[lag - 1]
     if lags.shape[0] > 0:

@@ -4,9 +4,9 @@ P. Gaillard, G. Stoltz, T. van Erven, *A second-order bound with excess losses*,
 and with its gradient in the place of the loss, which makes the mixture compete with the best fixed convex combination
 of the experts and not only with the best of them. With p = Σ w_k x_k the mixture and g = 2 (p - y),
 
-    r_k = g (p - x_k)             by how much (to first order) more of expert k would have been better
+    r_k = g (p - x_k)             what more weight of expert k would have gained, to first order
     R_k ← λ R_k + r_k             S_k ← λ S_k + r_k²
-    w_k ∝ max(0, R_k)/(1 + S_k)   all alike where no R_k is positive
+    w_k ∝ max(0, R_k)/(1 + S_k)   equal weights where no R_k is positive
 
 It has no step size to choose. λ, the forgetting factor of the linear readouts, lets the weights follow a stream that
 changes; with λ = 1 and |r| <= 1, R_k never exceeds √(K (1 + ln(1+T)) (1 + S_k)).
@@ -18,7 +18,7 @@ from ..types import Float64
 
 @compiled
 def mix(regret: Float64, spread: Float64, predictions: Float64) -> float:
-    """Σ w_k x_k; shapes (K,)."""
+    """The mixture Σ w_k x_k; shapes (K,)."""
     total, weights, plain = 0.0, 0.0, 0.0
     for k in range(predictions.shape[0]):
         weight = max(0.0, regret[k]) / (1.0 + spread[k])
@@ -32,7 +32,7 @@ def mix(regret: Float64, spread: Float64, predictions: Float64) -> float:
 def update_weights(
     regret: Float64, spread: Float64, predictions: Float64, mixed: float, target: float, forgetting: float
 ) -> None:
-    """Judge the experts by their words (K,), the mixture of which was `mixed`."""
+    """Update R and S (K,) with the predictions (K,) of the experts, their mixture `mixed` and the target."""
     slope = 2.0 * (mixed - target)
     for k in range(predictions.shape[0]):
         gain = slope * (mixed - predictions[k])

@@ -10,7 +10,7 @@ derivative of unit i through this step alone (D_i·z in its own rows), ε_i inde
 
 E[v' ⊗ w'] = A (v ⊗ w) + Σ_i e_i ⊗ F_i for any positive ρ that does not depend on the signs. UORO (C. Tallec,
 Y. Ollivier, arXiv:1702.05043) takes one ρ = √(|Σ ε_i F_i|/√n) for all units. R tangents have independent signs, and
-their gradients are averaged. This file has what is small; the pass over W and w is in `kernels`.
+their gradients are averaged. This file computes the vectors; the pass over W and w is in `kernels`.
 """
 
 import math
@@ -37,7 +37,7 @@ def propagate(f: Float64, W_v: Array, v: Array, c: Array, D: Array) -> None:
 
 @compiled
 def balance(f: Float64, w_norm: float) -> float:
-    """ρ0 = √(|w|/|f|), which makes both halves of the tangent as long; 1 where either is 0.
+    """ρ0 = √(|w|/|f|), which gives both factors of the tangent equal length; 1 where either is 0.
 
     For |w|² its expectation over the signs given the past is used, |w'|² = |w|²/ρ0² + Σ_i |F_i|²/ρ_i²: it needs no
     pass over w, is known before the signs are, and any positive ρ0 leaves the estimate unbiased.
@@ -68,7 +68,7 @@ def immediate_norms(D: Array, z: Array, ranges: tuple[int, ...], out: Float64) -
 
 @compiled
 def uoro_scale(sizes: Float64) -> None:
-    """UORO: the root mean square of the |F_i| for every unit, in the place of each unit's own."""
+    """UORO: replace the |F_i| (n,) of every unit by their root mean square (arXiv:1702.05043)."""
     mean = norm(sizes) / math.sqrt(sizes.shape[0])
     for i in range(sizes.shape[0]):
         sizes[i] = mean

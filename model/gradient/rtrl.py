@@ -1,4 +1,4 @@
-"""Exact real-time recurrent learning: J = ∂h/∂W kept whole. The oracle of the tests, and offered for small networks.
+"""Exact real-time recurrent learning with the full J = ∂h/∂W, for small networks and as the reference of the tests.
 
 R. Williams, D. Zipser, *A learning algorithm for continually running fully recurrent neural networks*, 1989.
 O(n²·k·K) an event, O(n·k·K) memory.
@@ -14,7 +14,7 @@ from ..types import Array
 def advance(J: Array, W: Array, z: Array, c: Array, D: Array, ranges: tuple[int, ...], scratch: Array) -> None:
     """J ← A J + Σ_i e_i ⊗ F_i, A_il = c_i 1{i=l} + Σ_g D_gi W_l,gi. Shapes J, scratch (n, k, K); W (k, K); z (k,).
 
-    `ranges` of `cells.columns`: where a row feeds a gate not at all, there is no parameter and J stays 0.
+    `ranges` of `cells.columns`: where a row does not feed a gate there is no parameter, and J stays 0.
     """
     n, k, K = J.shape
     for i in range(n):

@@ -1,4 +1,4 @@
-"""Learning the recurrent parameters from one event: the estimators over one state, behind one function."""
+"""Learning the recurrent parameters from one event: every estimator over one state, behind one function."""
 
 import math
 
@@ -13,7 +13,7 @@ from ..state import State, Tangent
 from . import nobacktrack, rtrl, traces
 
 EXPLODED = 1e6
-"""A gradient whose norm may be above this, in units of a loss of about 1, is a fault and no information."""
+"""A gradient whose norm may exceed this (the loss is about 1) is taken for a numerical fault; its step is skipped."""
 
 
 @inlined
@@ -76,7 +76,7 @@ def learn_given(state: State, rules: Rules, learning: bool, work: Work) -> tuple
 
 @kernel_only
 def reset(pair: Tangent) -> None:
-    """Tangents and traces of a state that has just begun."""
+    """Set tangents and traces to 0, as for a new stream."""
     kernels.zero(pair.v)
     kernels.zero(pair.w)
     kernels.zero(pair.q)
@@ -107,7 +107,7 @@ def _schedule(state: State, rules: Rules, learning: bool) -> tuple[float, float]
 
 @inlined
 def _estimate(state: State, rules: Rules, ranges: tuple[int, ...], work: Work) -> tuple[float, float, float, int]:
-    """Everything small about the tangents: their v, and the vectors with which the pass makes the gradient and w."""
+    """Update v of the tangents, and prepare the vectors from which the pass computes the gradient and w."""
     network, pair = state.network, state.tangent
     R, with_traces = pair.v.shape[0], rules.estimator == TRACES
     z_norm = nobacktrack.norm(work.z)
@@ -167,7 +167,7 @@ def _estimate(state: State, rules: Rules, ranges: tuple[int, ...], work: Work) -
 def _rtrl_step(
     state: State, rules: Rules, learning: bool, ranges: tuple[int, ...], work: Work
 ) -> tuple[float, float, float, int]:
-    """Exact RTRL behind the same interface."""
+    """The same for exact RTRL: (norm of the gradient, 0, 0, guards that acted)."""
     network, J = state.network, state.tangent.J
     rtrl.advance(J, network.W, work.z, work.c, work.D, ranges, work.J)
     size, guarded = 0.0, 0

@@ -16,7 +16,7 @@ from ..types import Float64
 PRIOR = 0.1
 """Initial P = PRIOR·I: a ridge penalty of 1/PRIOR on V."""
 LIMIT = 100.0 * PRIOR
-"""Variance at which a feature that has long not been excited is started anew."""
+"""A feature whose variance reaches this has not been excited for long; its variance is reset to PRIOR."""
 
 
 @compiled
@@ -30,7 +30,7 @@ def predict(V: Float64, phi: Float64, out: Float64) -> None:
 
 @compiled
 def rls_gain(P: Float64, phi: Float64, kappa: Float64, forgetting: float) -> None:
-    """One observation's effect on the covariance; writes the gain κ = Pφ/(λ + φᵀPφ).
+    """Update the covariance P for one observation and write the gain κ = Pφ/(λ + φᵀPφ).
 
     P ← (P - Pφ(Pφ)ᵀ/(λ + φᵀPφ))/λ. The products s_i·s_j commute exactly, so P stays symmetric to the last bit.
     Forgetting lets P grow where nothing is observed: a feature whose variance reaches LIMIT loses its correlations and
@@ -60,7 +60,7 @@ def rls_gain(P: Float64, phi: Float64, kappa: Float64, forgetting: float) -> Non
 
 @compiled
 def value(V: Float64, phi: Float64, target: int) -> float:
-    """ŷ of one target."""
+    """ŷ of one target; V (p, q), phi (p,)."""
     total = 0.0
     for i in range(phi.shape[0]):
         total += V[i, target] * phi[i]
@@ -69,14 +69,15 @@ def value(V: Float64, phi: Float64, target: int) -> float:
 
 @compiled
 def rls_step(V: Float64, kappa: Float64, target: int, error: float) -> None:
-    """V ← V - κ(ŷ - y) for one target; V (p, q), kappa (p,)."""
+    """V ← V - κ(ŷ - y) for one target, with the gain of `rls_gain`; V (p, q), kappa (p,), error = ŷ - y."""
     for i in range(kappa.shape[0]):
         V[i, target] -= kappa[i] * error
 
 
 @compiled
 def error_to_state(V: Float64, errors: Float64, delta: Float64) -> None:
-    """δ = V_h e, over the outputs that have a target. Shapes V (p, o), errors (o,), delta (n,)."""
+    """δ = V_h e: the error of the outputs that have a target, carried to the state. Shapes V (p, o), errors (o,),
+    delta (n,)."""
     for unit in range(delta.shape[0]):
         total = 0.0
         for i in range(errors.shape[0]):

@@ -1,4 +1,4 @@
-"""The pass over the parameters: all of the work that grows with them, once an event.
+"""The pass over the parameters, once an event: all work that grows with their number.
 
 Arrays are input-major: row j of W (k, K) holds what input j feeds to each of the K pre-activations; the tangents w
 (k, R, K) and the traces S (k, K) likewise. Every inner loop runs along a row and is elementwise, so it vectorises
@@ -180,7 +180,7 @@ def step_row(
     * Kalman NoBackTrack: the quasi-diagonal outer-product metric (Y. Ollivier, arXiv:1303.0818; ALGORITHM 6), with
       γ = scale2, M00 = m0, M0i = m1, Mii = m2 and g0 the bias row's gradient:
       M ← (1-γ)M + γ·products of g;  d_i = (g_i - M0i g0/M00)/(Mii - M0i²/M00);  W ← W - η d. The bias row itself needs
-      Σ M0i d_i, which the rows add up in `shift`; it comes last (`finish_bias`).
+      Σ M0i d_i, which the rows add up in `shift`; it comes last (`full_pass`).
     """
     real = W.dtype.type
     eta_, scale2_ = real(eta), real(scale2)

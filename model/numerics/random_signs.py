@@ -1,4 +1,4 @@
-"""Random signs and numbers that are a function of what they are for: no generator, no state to save.
+"""Random signs and numbers, each a hash of its place: there is no generator and no state to save.
 
 A draw is a hash of (seed, purpose, a, b, c), three rounds of the 64-bit finaliser of splitmix64 (G. Steele,
 D. Lea, C. Flood, *Fast splittable pseudorandom number generators*, OOPSLA 2014).

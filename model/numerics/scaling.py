@@ -1,4 +1,4 @@
-"""Running standardisation: what the network is fed, and the units in which it learns.
+"""Running standardisation of the network's inputs, and the units in which the network learns.
 
 The target of learning is the change from the newest value seen, over the root mean square of past changes, so that
 a readout of zeros is the persistence forecast and its loss is about 1 on any stream. A missing value is replaced by
@@ -15,10 +15,11 @@ CLIP = 6.0
 TARGET_CLIP = 4.0
 """A learning target, in root mean square changes and times √(steps ahead), is cut to ±TARGET_CLIP."""
 MEMORY = 2000
-"""Running statistics weigh all values alike up to this many events, the newest ones more after that."""
+"""Running statistics weigh all values equally up to this many events; after that the newest weigh more."""
 JUMP = 100.0
-"""A squared change counts at most this many times the mean square so far, once there are enough to tell."""
+"""A squared change counts at most this many times the mean square so far, after ENOUGH changes."""
 ENOUGH = 10
+"""Number of changes after which JUMP limits a squared change."""
 LARGEST = 1e100
 """Largest magnitude of a value: its square, and sums of squares, stay finite."""
 

@@ -1,4 +1,4 @@
-"""Step sizes."""
+"""Step sizes of the recurrent weights, and the running losses that scale them."""
 
 import math
 
@@ -6,7 +6,7 @@ from ..jit import compiled
 from ..types import Float64
 
 FULL_STEP_RATIO = 0.25
-"""A step has its full size while the error is at least this share of persistence's."""
+"""A step has its full size while the error is at least this share of persistence's error."""
 LOSS_WEIGHT = 0.01
 """Weight of the newest event in the running means of the losses."""
 GAMMA0 = 0.1
@@ -29,12 +29,12 @@ def metric_rate(step: int) -> float:
 
 @compiled
 def error_scale(losses: Float64) -> float:
-    """min(1, √(loss/baseline)/FULL_STEP_RATIO): the factor of a step that does not shrink with the gradient by itself.
+    """min(1, √(loss/baseline)/FULL_STEP_RATIO): the factor that scales Adam's step with the error.
 
-    Adam divides the gradient by its own size, so that the features move by η however small the error is. On a stream
-    that can be predicted almost exactly this motion is the error: what the readout has to follow, after every step.
-    So steps shrink with the error, once it is a small part of what persistence leaves. `losses` (2,) are the running
-    mean squared errors of network and persistence; both 1 at the start, and always for symbols.
+    Adam divides the gradient by its own size, so the features move by η however small the error is. On a stream that
+    can be predicted almost exactly, this motion causes most of the error, because the readout has to follow it. So the
+    steps shrink with the error, once it is a small part of persistence's. `losses` (2,) are the running mean squared
+    errors of network and persistence; both are 1 at the start, and always for symbols.
     """
     if losses[1] <= 0.0:
         return 1.0
@@ -43,12 +43,12 @@ def error_scale(losses: Float64) -> float:
 
 @compiled
 def skill(losses: Float64) -> float:
-    """1 - loss/baseline, not below 0: the share of the changes that is foreseen."""
+    """1 - loss/baseline, at least 0: the skill score of the network against persistence."""
     return max(0.0, 1.0 - losses[0] / losses[1]) if losses[1] > 0.0 else 1.0
 
 
 @compiled
 def track_losses(losses: Float64, loss: float, baseline: float) -> None:
-    """Take an event's losses into their running means."""
+    """Update the running means `losses` (2,) with an event's loss and its baseline."""
     losses[0] += LOSS_WEIGHT * (loss - losses[0])
     losses[1] += LOSS_WEIGHT * (baseline - losses[1])

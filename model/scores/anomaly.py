@@ -1,7 +1,7 @@
-"""The anomaly score: how surely the newest errors are none of the ordinary ones.
+"""The anomaly score: how unlikely the newest errors are among ordinary errors.
 
 1. Tail probability p_t of the newest absolute error e among the N errors of its window. Below the (m+1)-th largest, u,
-   with m = N/10, it is a matter of counting: p = (1 + errors not below e)/(N + 1). Counting cannot tell a large error
+   with m = N/10, the probability is counted: p = (1 + errors not below e)/(N + 1). Counting cannot tell a large error
    from an enormous one, so that above u the tail is a power,
 
        p = (m+1)/(N+1)·(e/u)^(-1/γ)       γ = (Σ ln(e_(i)/u) + m0 γ0)/(m + m0), the m errors above u
@@ -23,7 +23,7 @@ from ..types import Float64
 from .intervals import WINDOW, position
 
 TAIL = 0.1
-"""Share of the window that is the tail."""
+"""Share of the window that counts as the tail."""
 PRIOR_INDEX, PRIOR_ERRORS = 0.25, 4
 """γ0 and m0: before errors say otherwise, the tail falls as the fourth power, about that of normal errors."""
 FADING = 0.75
@@ -31,9 +31,9 @@ FADING = 0.75
 SHAPE = 7
 """k = (1+ρ)/(1-ρ), a whole number, for which the gamma distribution has a finite sum."""
 MEAN_SUM = 1.0 / (1.0 - FADING)
-"""Mean of s."""
+"""Mean of s for ordinary errors, with which s begins."""
 SMALLEST_P = 1e-15
-"""No error is less likely than this."""
+"""Lower bound of p."""
 
 
 @compiled

@@ -1,4 +1,4 @@
-"""What the network reads of the time: how long since the last event, and the phase of each season."""
+"""Features of the time of an event: the interval since the last event, and the phase of each season."""
 
 import math
 
@@ -8,7 +8,7 @@ from ..numerics.scaling import CLIP, MEMORY, clip
 from ..types import Array, Float64
 
 LONGEST = 10.0
-"""An interval counts at most this many mean intervals in their running mean."""
+"""In the running mean an interval counts as at most this many mean intervals."""
 
 
 @compiled
@@ -33,9 +33,9 @@ def write_features(z: Array, place: int, time: float, clock: Float64, seasons: F
 
 @compiled
 def update_clock(clock: Float64, time: float) -> None:
-    """Take an event's time into `clock`: newest time, running mean of the intervals, intervals seen (0: no time yet).
+    """Update `clock` (3,): newest time, running mean of the intervals, number of intervals (-1 before the first time).
 
-    An event that is not later than the newest moves nothing.
+    An event that is not later than the newest one changes nothing.
     """
     if math.isnan(time):
         return

@@ -1,4 +1,4 @@
-"""What the time of the day, the week, … usually does to each target: the mean change in every slot of a season.
+"""The usual change of each target at each phase of a season: the mean change in every slot of the day, week, ….
 
 A season is cut into SLOTS slots of equal length, and every change, in units of the root mean square of the changes so
 far, moves the mean of the slot in which it came:
@@ -7,7 +7,7 @@ far, moves the mean of the slot in which it came:
 
 A seasonal component as in P. Winters, *Forecasting sales by exponentially weighted moving averages* (1960), of the
 changes and not of the level, kept by time and not by counting events: events may be missing, or come at any interval.
-The network and the autoregression read the value of the slot of the event to come; both find out what it is worth.
+The network and the autoregression read the value of the slot of the event to come; both learn a weight for it.
 """
 
 import math
@@ -43,7 +43,7 @@ def write_features(z: Array, place: int, time: float, profile: Float64, seasons:
 
 @compiled
 def mean_change(slots: Float64) -> float:
-    """Mean over the slots that have had a change: what a whole season adds up to, an event; 0 before any."""
+    """Mean over the slots (SLOTS,) that have had a change: the drift of a whole season per event; 0 without changes."""
     total, count = 0.0, 0
     for change in slots:
         if change != 0.0:

@@ -1,6 +1,6 @@
 """Rank-one tangents v_r ⊗ w_r, r = 1…R, unbiased estimates of ∂h/∂W: NoBackTrack and UORO.
 
-Y. Ollivier, C. Tallec, G. Charpiat, arXiv:1507.07680, Euclidean version; ALGORITHM 2. With A = ∂h_t/∂h_{t-1}, F_i the
+Y. Ollivier, C. Tallec, G. Charpiat, arXiv:1507.07680, Euclidean version. With A = ∂h_t/∂h_{t-1}, F_i the
 derivative of unit i through this step alone (D_i·z in its own rows), ε_i independent random signs:
 
     f  = A v                        ρ0 = √(|w|/|f|)      ρ_i = √|F_i|

@@ -1,4 +1,4 @@
-"""Own-unit traces, kept exactly, and NoBackTrack on the rest (ALGORITHM 3).
+"""Own-unit traces, kept exactly, and NoBackTrack on the rest.
 
 Split ∂h/∂W = S + R. S_i is the trace of unit i's own loop, S_i' = A_ii S_i + F_i: one number a parameter, no noise
 (J. Menick et al., arXiv:2006.07232, call it SnAp-1). R is what goes through other units; it starts as

@@ -1,9 +1,8 @@
 """Recurrent cells: pointwise maps from the old state and the pre-activations to the new state, and their derivatives.
 
 A cell gives its number of gates G, the columns that its hidden and its other rows feed, and one compiled function; no
-other part of the package depends on the cell. Notation as in ALGORITHM 1: a (G·n,) pre-activations, gate after gate;
-c_i = ∂h_i/∂h_i' without going through a; D_gi = ∂h_i/∂a_gi. The old state is
-not written to: all derivatives are taken at it.
+other part of the package depends on the cell. Notation: a (G·n,) pre-activations, gate after gate; c_i = ∂h_i/∂h_i'
+without going through a; D_gi = ∂h_i/∂a_gi. The old state is not written to: all derivatives are taken at it.
 """
 
 from ..jit import compiled

@@ -177,7 +177,7 @@ def step_row(
     * SGD: W ← W - η g.
     * Adam (D. Kingma, J. Ba, arXiv:1412.6980): m1 ← β₁m1 + (1-β₁)g, m2 ← β₂m2 + (1-β₂)g², W ← W - η m1/(√(scale2·m2)
       + ε); the caller has put the bias corrections into η and scale2.
-    * Kalman NoBackTrack: the quasi-diagonal outer-product metric (Y. Ollivier, arXiv:1303.0818; ALGORITHM 6), with
+    * Kalman NoBackTrack: the quasi-diagonal outer-product metric (Y. Ollivier, arXiv:1303.0818), with
       γ = scale2, M00 = m0, M0i = m1, Mii = m2 and g0 the bias row's gradient:
       M ← (1-γ)M + γ·products of g;  d_i = (g_i - M0i g0/M00)/(Mii - M0i²/M00);  W ← W - η d. The bias row itself needs
       Σ M0i d_i, which the rows add up in `shift`; it comes last (`full_pass`).

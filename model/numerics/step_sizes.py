@@ -23,7 +23,7 @@ def step_size(initial: float, decay: float, step: int) -> float:
 
 @compiled
 def metric_rate(step: int) -> float:
-    """γ_t = 1/√(1/γ0² + t): how much the newest gradient counts in the Kalman filter's metric (ALGORITHM 6)."""
+    """γ_t = 1/√(1/γ0² + t): how much the newest gradient counts in the Kalman filter's metric."""
     return 1.0 / math.sqrt(1.0 / (GAMMA0 * GAMMA0) + step)
 
 

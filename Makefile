@@ -110,7 +110,7 @@ echo "Installing the $$total packages of $(2); the first time this takes a minut
 	count=0; status=1; \
 	while read -r line; do case $$line in \
 	SUCCEEDED) status=0 ;; \
-	Collecting\ *|Requirement\ already\ *|Ignoring\ *) count=$$((count + 1)); \
+	Collecting\ *|Processing\ *|Requirement\ already\ *|Ignoring\ *) count=$$((count + 1)); \
 		[ $$((count % 20)) != 0 ] || echo "  $$count of $$total, $$(($$(date +%s) - start)) s" ;; \
 	Installing\ collected*) echo "  all are there, $$(($$(date +%s) - start)) s; unpacking them takes half a minute" ;; \
 	esac; done; \

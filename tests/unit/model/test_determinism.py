@@ -19,6 +19,7 @@ from tests.unit.model.streams import CONFIGS
 ROOT = Path(__file__).parents[3]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("processor", ["", "generic"], ids=["native", "generic"])
 def test_another_process_has_the_same_bits(processor: str) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("NUMBA_CPU")}

@@ -11,7 +11,7 @@ from nobacktrack import model
 from tests.support.needs import DATA, needs_data
 
 FILES = sorted((DATA / "nab").glob("*/*.csv"))
-pytestmark = needs_data("nab")
+pytestmark = [needs_data("nab"), pytest.mark.slow]
 
 
 def series(path: Path) -> tuple[np.ndarray, np.ndarray]:

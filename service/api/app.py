@@ -55,6 +55,7 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
             stack.push_async_callback(store.close)
             stack.push_async_callback(streams.close)
             kernels.start()
+            streams.start()
             yield
 
     app = FastAPI(

@@ -1,7 +1,7 @@
 """Learners in memory: values that are exactly what the store has acknowledged, never more.
 
-A hot copy is immutable: learning happens on a copy of its learner, and a commit replaces the whole hot copy. So a
-refused or unknown commit leaves nothing to undo, and a forecast may read it at any moment.
+A cached learner never changes: learning happens on a copy, and a commit replaces the cached learner by that copy. So a
+refused or unknown commit leaves nothing to undo, and a forecast may read a cached learner at any moment.
 """
 
 import asyncio
@@ -15,36 +15,50 @@ from dataclasses import dataclass, replace
 from ... import model
 from ..codec import segments
 from ..codec.checkpoints import unpack
+from ..codec.outcomes import Answers
 from ..errors import Internal, UnknownStream
 from ..observability.metrics import Metrics
 from ..observability.quality import Recent, coverage
 from ..settings import Settings
-from ..store.base import Head, LogPosition, Store
+from ..store.base import Commit, Head, LogPosition, Store
 from .checkpointer import Checkpointer
 from .kernels import Kernels
 
 logger = logging.getLogger(__name__)
 
 ATTEMPTS = 20
-"""How often a head that keeps moving is followed before this replica gives up."""
+"""How often this replica follows a head that keeps moving before it gives up."""
 
 
 class _OtherHistory(Exception):
-    """The log does not go on from here: what was learnt here is no part of the stream any more."""
+    """The log does not go on from the cached learner, which is no part of the stream's history any more."""
 
 
 @dataclass(frozen=True, slots=True)
 class CachedLearner:
-    """A learner at the head of its stream, as far as this process knows."""
+    """A learner at a position of its stream's log: the head, as far as this process knows."""
 
     learner: model.Learner
     position: LogPosition
     nbytes: int
-    """Of the learner; the same for all learners of a stream."""
+    """Size of the learner; the same for all learners of a stream."""
+
+
+@dataclass(frozen=True, slots=True)
+class LearntBatch:
+    """What learning a batch of events has given."""
+
+    stream: str
+    commit: Commit
+    cached: CachedLearner
+    """The learner after the batch."""
+    events: segments.Events
+    answers: Answers
+    seconds: float
 
 
 class LearnerCache:
-    """The hot copies of this process, bounded in bytes; the least recently used one goes first.
+    """The cached learners of this process, bounded in bytes; the least recently used one is dropped first.
 
     Streams of a precision that `kernels` has not compiled yet are not loaded.
     """
@@ -54,38 +68,51 @@ class LearnerCache:
         self._store = store
         self._metrics = metrics
         self._kernels = kernels
-        self._copies: OrderedDict[str, CachedLearner] = OrderedDict()
+        self._cached: OrderedDict[str, CachedLearner] = OrderedDict()
         self._bytes = 0
         self._acknowledged: dict[str, LogPosition] = {}
-        """The newest that the store has acknowledged of each stream, whether or not its learner is in memory."""
+        """The newest position that the store has acknowledged of each stream, also of one that is not cached."""
         self._recent: dict[str, Recent] = {}
         self._checkpointer = Checkpointer(settings, store, metrics)
-        self._checkpointer.show(self._copies)
+        self._checkpointer.show(self._cached)
 
     async def get(self, stream: str) -> CachedLearner:
-        """The hot copy, loaded if there is none; it may be behind the store. Raises UnknownStream."""
-        copy = self._copies.get(stream)
-        if copy is None:
+        """The cached learner, loaded if there is none; it may be behind the store. Raises UnknownStream."""
+        cached = self._cached.get(stream)
+        if cached is None:
             return await self.refresh(stream)
-        self._copies.move_to_end(stream)
-        return copy
+        self._cached.move_to_end(stream)
+        return cached
 
     def checkpoint(self, stream: str) -> int:
         """Version of the newest checkpoint that this process knows; 0 for none."""
         return self._checkpointer.saved(stream)
 
     def recent(self, stream: str) -> Recent:
-        """How the stream was predicted lately, as far as this process has seen it."""
+        """How well the stream was predicted lately, by the events that this process has learnt or replayed."""
         return self._recent.setdefault(stream, Recent())
 
     def cached(self, stream: str) -> CachedLearner | None:
-        """The hot copy, where there is one; nobody is asked whether it is the newest."""
-        return self._copies.get(stream)
+        """The cached learner, None for none; the store is not asked whether it is the newest."""
+        return self._cached.get(stream)
+
+    def known(self) -> set[str]:
+        """The streams of which this process knows anything."""
+        return {*self._acknowledged, *self._recent}
+
+    def committed(self, batch: LearntBatch) -> None:
+        """Keep the learner of a batch that is durable, and count its events."""
+        self.put(batch.stream, batch.cached, batch.seconds)
+        outcomes, recent = batch.answers.outcomes, self.recent(batch.stream)
+        covered = coverage(outcomes, batch.events.Y)
+        recent.add(outcomes, covered)
+        step_size = batch.cached.learner.step_size
+        self._metrics.learnt(batch.stream, outcomes, covered, batch.seconds, step_size, recent.drifting)
 
     async def refresh(self, stream: str) -> CachedLearner:
-        """The hot copy at the head that the store has now: the newest it can start from, then the log after it."""
+        """The learner at the head that the store has now. Raises UnknownStream; Internal for a log that is damaged."""
         for _ in range(ATTEMPTS):
-            # Before the store is asked: its answer may be older than a commit that is acknowledged meanwhile.
+            # Read before the store is asked: its answer may be older than a commit that is acknowledged meanwhile.
             seen = self._acknowledged.get(stream)
             head = await self._store.head(stream)
             if head is None:
@@ -93,43 +120,43 @@ class LearnerCache:
                 raise UnknownStream("create the stream first, with PUT /v1/streams/{stream}")
             if seen is not None:
                 self._check_rewind(stream, seen, head)
-            copy = self._copies.get(stream)
-            if copy is not None and _includes(copy.position, head.position):
-                return copy
-            if copy is not None:
-                position = copy.position
+            cached = self._cached.get(stream)
+            if cached is not None and _includes(cached.position, head.position):
+                return cached
+            if cached is not None:
+                position = cached.position
                 try:
-                    copy = await self._follow(stream, copy, head)
+                    cached = await self._follow(stream, cached, head)
                 except _OtherHistory:
                     self._went_back(stream, position, head)
-                    copy = None
-            if copy is None:
+                    cached = None
+            if cached is None:
                 with contextlib.suppress(_OtherHistory):
-                    copy = await self._follow(stream, await self._load(stream, head), head)
-            if copy is not None:
-                self.put(stream, copy)
-                return copy
+                    cached = await self._follow(stream, await self._load(stream, head), head)
+            if cached is not None:
+                self.put(stream, cached)
+                return cached
         raise Internal("the stream's log cannot be followed to its head; see the service's log")
 
-    def put(self, stream: str, copy: CachedLearner, seconds: float = 0.0) -> None:
-        """Keep a copy that the store has acknowledged, and that took `seconds` to learn since the one before.
+    def put(self, stream: str, cached: CachedLearner, seconds: float = 0.0) -> None:
+        """Cache a learner that the store has acknowledged, and that took `seconds` to learn since the one before.
 
-        Starts a checkpoint when one is due. A copy that is older than what was acknowledged is not kept.
+        Starts a checkpoint when one is due. A learner older than the acknowledged position is not cached.
         """
         acknowledged = self._acknowledged.get(stream)
-        if acknowledged is None or acknowledged.epoch != copy.position.epoch:
-            self._checkpointer.reset(stream, copy.position.version, saved=0)
-        elif copy.position.version < acknowledged.version:
+        if acknowledged is None or acknowledged.epoch != cached.position.epoch:
+            self._checkpointer.reset(stream, cached.position.version, saved=0)
+        elif cached.position.version < acknowledged.version:
             return
-        self._acknowledged[stream] = copy.position
+        self._acknowledged[stream] = cached.position
         self._drop(stream)
-        self._copies[stream] = copy
-        self._bytes += copy.nbytes
-        self._checkpointer.learnt(stream, copy.position, copy.learner, seconds)
+        self._cached[stream] = cached
+        self._bytes += cached.nbytes
+        self._checkpointer.learnt(stream, cached.position, cached.learner, seconds)
         self._evict()
 
     def forget(self, stream: str) -> None:
-        """Drop what is known of a stream that is gone, or may be."""
+        """Drop all that is known of a stream that is gone, or may be."""
         self._drop(stream)
         self._acknowledged.pop(stream, None)
         self._checkpointer.forget(stream)
@@ -138,10 +165,10 @@ class LearnerCache:
         self._show()
 
     async def close(self) -> None:
-        """Checkpoint what has events since its last one, so that the next start need not replay them."""
-        await self._checkpointer.drained()  # of an earlier version, perhaps
-        for stream, copy in self._copies.items():
-            self._save(stream, copy)
+        """Write a checkpoint of each learner that has events after its last one, so that no start replays them."""
+        await self._checkpointer.drained()  # perhaps checkpoints of earlier versions
+        for stream, cached in self._cached.items():
+            self._save(stream, cached)
         await self._checkpointer.drained()
 
     async def _load(self, stream: str, head: Head) -> CachedLearner:
@@ -174,14 +201,14 @@ class LearnerCache:
             self._checkpointer.loaded(stream, position.version)
         return CachedLearner(learner, position, learner.nbytes)
 
-    async def _follow(self, stream: str, copy: CachedLearner, head: Head) -> CachedLearner | None:
-        """`copy` after the log's segments up to `head`; None when the log does not lead there.
+    async def _follow(self, stream: str, cached: CachedLearner, head: Head) -> CachedLearner | None:
+        """`cached` after the log's segments up to `head`; None when the log does not lead there.
 
-        Raises _OtherHistory where it does, from the copy's version on, and to another chain.
+        Raises _OtherHistory when the log leads from the version of `cached` to `head`, but with another chain.
         """
-        if copy.position.epoch != head.position.epoch or copy.position.version > head.position.version:
+        if cached.position.epoch != head.position.epoch or cached.position.version > head.position.version:
             return None
-        version, chain = copy.position.version, copy.position.chain
+        version, chain = cached.position.version, cached.position.chain
         batches: list[segments.Events] = []
         for segment in await self._store.segments(stream, version):
             try:
@@ -192,9 +219,9 @@ class LearnerCache:
             if events.last > head.position.version:
                 break
             if events.first > version + 1:
-                return None  # trimmed behind a checkpoint that is newer than the copy
+                return None  # trimmed behind a checkpoint that is newer than `cached`
             if events.first <= version:
-                raise _OtherHistory  # a version of ours was the end of a commit
+                raise _OtherHistory  # the version of `cached` was the end of a commit
             version, chain = events.last, segments.link(chain, segment)
             batches.append(events)
         if version != head.position.version:
@@ -202,22 +229,22 @@ class LearnerCache:
         if chain != head.position.chain:
             raise _OtherHistory
         if not batches:
-            return copy
+            return cached
         start = time.perf_counter()
-        learner = await asyncio.to_thread(_replayed, copy.learner, batches, self.recent(stream))
+        learner = await asyncio.to_thread(_replayed, cached.learner, batches, self.recent(stream))
         self._checkpointer.replayed(stream, time.perf_counter() - start)
-        return replace(copy, learner=learner, position=head.position)
+        return replace(cached, learner=learner, position=head.position)
 
     def _check_rewind(self, stream: str, seen: LogPosition, head: Head) -> None:
-        """Count a head that is behind what was acknowledged before it was asked for; nothing here is valid then."""
+        """Notice a head behind the position that was acknowledged before the store was asked for it."""
         if seen.epoch == head.position.epoch and head.position.version <= seen.version and head.position != seen:
             self._went_back(stream, seen, head)
 
     def _went_back(self, stream: str, seen: LogPosition, head: Head) -> None:
-        """The store has lost what it acknowledged at `seen`; others may have gone on from before that."""
+        """The store has lost what it acknowledged at `seen`: forget it. Others may have gone on from before that."""
         acknowledged = self._acknowledged.get(stream)
         if acknowledged is None or acknowledged.epoch != seen.epoch or acknowledged.version < seen.version:
-            return  # somebody else has noticed meanwhile
+            return  # another task has noticed meanwhile
         logger.error(
             "stream %s went back behind version %d, and is at %d now: the store lost acknowledged events",
             stream, seen.version, head.position.version,
@@ -229,32 +256,32 @@ class LearnerCache:
         self._checkpointer.reset(stream, head.position.version, saved=0)
 
     def _drop(self, stream: str) -> None:
-        copy = self._copies.pop(stream, None)
-        if copy is not None:
-            self._bytes -= copy.nbytes
+        cached = self._cached.pop(stream, None)
+        if cached is not None:
+            self._bytes -= cached.nbytes
 
     def _evict(self) -> None:
-        while self._bytes > self._settings.hot_bytes and len(self._copies) > 1:
-            stream, copy = next(iter(self._copies.items()))
-            self._save(stream, copy)
+        while self._bytes > self._settings.hot_bytes and len(self._cached) > 1:
+            stream, cached = next(iter(self._cached.items()))
+            self._save(stream, cached)
             self._drop(stream)
             self._recent.pop(stream, None)
             self._metrics.evictions.inc()
         self._show()
 
     def _show(self) -> None:
-        self._metrics.hot.set(len(self._copies))
+        self._metrics.hot.set(len(self._cached))
         self._metrics.hot_bytes.set(self._bytes)
 
-    def _save(self, stream: str, copy: CachedLearner) -> None:
-        """Checkpoint a copy that has events without one."""
+    def _save(self, stream: str, cached: CachedLearner) -> None:
+        """Write a checkpoint of a learner that has events without one."""
         if self._checkpointer.unsaved(stream) > 0:
-            self._checkpointer.save(stream, copy.position, copy.learner)
+            self._checkpointer.save(stream, cached.position, cached.learner)
 
 
-def _includes(copy: LogPosition, head: LogPosition) -> bool:
-    """Whether a copy is at a head, or after it: what a commit put here while the head was on its way is newer."""
-    return copy == head or (copy.epoch == head.epoch and copy.version > head.version)
+def _includes(cached: LogPosition, head: LogPosition) -> bool:
+    """Whether a cached learner is at the head, or after it: a commit may be newer than the store's answer."""
+    return cached == head or (cached.epoch == head.epoch and cached.version > head.version)
 
 
 def config_of(head: Head) -> model.Config:

@@ -14,9 +14,9 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 from ..codec import segments
-from ..codec.outcomes import Answers, OutcomeWriter
+from ..codec.outcomes import OutcomeWriter
 from ..errors import LimitReached, ServiceError
-from ..learners.cache import CachedLearner, LearnerCache
+from ..learners.cache import CachedLearner, LearnerCache, LearntBatch
 from ..store.base import Store
 from .catch_up import CatchUp, Shown
 
@@ -67,19 +67,19 @@ class Feed:
 class Feeds:
     """The feeds of this process."""
 
-    def __init__(self, store: Store, hot: LearnerCache, most: int) -> None:
+    def __init__(self, store: Store, learners: LearnerCache, most: int) -> None:
         self._store = store
-        self._hot = hot
+        self._learners = learners
         self._most = most
         self._feeds: dict[str, Feed] = {}
         self._watchers = 0
         self._closing = asyncio.Event()
         self._past = CatchUp(store, self._closing)
 
-    def show(self, stream: str, copy: CachedLearner, answers: Answers, events: segments.Events) -> None:
-        """What this process has learnt and made durable."""
-        if (feed := self._feeds.get(stream)) is not None:
-            feed.show(copy, answers.writer.with_event(answers.lines, events))
+    def committed(self, batch: LearntBatch) -> None:
+        """Show what this process has learnt and made durable."""
+        if (feed := self._feeds.get(batch.stream)) is not None:
+            feed.show(batch.cached, batch.answers.writer.with_event(batch.answers.lines, batch.events))
 
     def close(self) -> None:
         """Let every watcher go."""
@@ -92,7 +92,7 @@ class Feeds:
 
         Raises UnknownStream, and LimitReached for more watchers than there may be, before anything is shown.
         """
-        await self._hot.get(stream)
+        await self._learners.get(stream)
         if self._watchers >= self._most:
             raise LimitReached(f"{self._most} watchers are connected already", retry_after=10)
         return self._shown(stream, after, idle)
@@ -139,7 +139,7 @@ class Feeds:
     async def _open(self, stream: str) -> Feed:
         feed = self._feeds.get(stream)
         if feed is None:
-            copy = await self._hot.refresh(stream)
+            copy = await self._learners.refresh(stream)
             feed = self._feeds.setdefault(stream, Feed(copy, OutcomeWriter(copy.learner.config)))
         feed.watchers += 1
         if feed.task is None:
@@ -174,7 +174,7 @@ class Feeds:
                 if read is not None and read.shown and read.copy.position.version >= head.position.version:
                     feed.show(read.copy, [one.outcome or b"" for one in read.shown])
                 elif head.position.version <= start.position.version or read is None:
-                    feed.restart(await self._hot.refresh(stream))
+                    feed.restart(await self._learners.refresh(stream))
             except (ServiceError, segments.DamagedLog):
                 continue  # the store is away; what it holds is there afterwards
             except Exception as error:

@@ -1,6 +1,6 @@
-"""Forecasts: they begin after all that a stream has been told, the events that wait for their labels included.
+"""Forecasts: they begin after all events of a stream, the pending ones included.
 
-A copy of the learner runs through what waits, as it does to predict one event more
+A copy of the learner runs through the pending events, as it does to predict one event more
 (`service/streams/late_labels.py`), and looks ahead from there. Only the copy changes, and it is thrown away.
 """
 
@@ -21,16 +21,16 @@ from .late_labels import Entry
 from .learning import following, run
 
 ATTEMPTS = 20
-"""How often what waits is read anew, because some of it was learnt meanwhile."""
+"""How often the pending events are read anew, because some of them were learnt meanwhile."""
 
 
 class Forecasts:
     """Forecasts of the streams of a store."""
 
-    def __init__(self, settings: Settings, store: Store, hot: LearnerCache) -> None:
+    def __init__(self, settings: Settings, store: Store, learners: LearnerCache) -> None:
         self._settings = settings
         self._store = store
-        self._hot = hot
+        self._learners = learners
 
     async def ask(self, name: str, horizon: int, request: ForecastRequest | None) -> Forecast:
         """The next `horizon` steps, given their inputs where the stream has some. See `Streams.forecast`."""
@@ -38,41 +38,41 @@ class Forecasts:
             raise TooLarge(f"at most {self._settings.max_horizon} steps can be asked for", field="horizon")
         stale = False
         try:
-            copy, waiting = await self._told(name)
+            cached, pending = await self._told(name)
         except Unavailable:
-            peeked = self._hot.cached(name)
-            if peeked is None:
+            newest = self._learners.cached(name)
+            if newest is None:
                 raise
-            copy, waiting, stale = peeked, [], True
-        config = copy.learner.config
+            cached, pending, stale = newest, [], True
+        config = cached.learner.config
         if request is None and config.inputs:
             raise BadEvent(f"this stream has inputs; POST their future values: {', '.join(config.inputs)}", field="x")
         inputs = None if request is None else future(config, request)
-        ahead = await asyncio.to_thread(_ahead, copy, waiting, horizon, inputs)
+        ahead = await asyncio.to_thread(_ahead, cached, pending, horizon, inputs)
         return Forecast(
-            version=copy.position.version,
-            pending=len(waiting),
+            version=cached.position.version,
+            pending=len(pending),
             steps=[Step.model_validate(step) for step in steps(config, ahead)],
             stale=stale,
         )
 
     async def _told(self, stream: str) -> tuple[CachedLearner, list[EncodedEvent]]:
-        """The learner, and the events that waited while it was the newest. Raises UnknownStream, Unavailable.
+        """The learner, and the events that were pending while it was the newest. Raises UnknownStream, Unavailable.
 
-        Where the head is the same before and after what waits is read, none of it was learnt in between.
+        If the head is the same before and after the pending events are read, none of them was learnt in between.
         """
         before = None
         for _ in range(ATTEMPTS):
             records = await self._store.pending(stream)
-            copy = await self._hot.refresh(stream)
-            if not records or copy.position == before:
-                return copy, [Entry.read(*one).arrival for one in records]
-            before = copy.position
+            cached = await self._learners.refresh(stream)
+            if not records or cached.position == before:
+                return cached, [Entry.read(*one).encoded for one in records]
+            before = cached.position
         raise Unavailable("what waits for labels is learnt faster than it can be read; ask again", retry_after=1)
 
 
 def _ahead(
-    hot: CachedLearner, waiting: list[EncodedEvent], horizon: int, inputs: npt.NDArray[np.float64] | None
+    cached: CachedLearner, pending: list[EncodedEvent], horizon: int, inputs: npt.NDArray[np.float64] | None
 ) -> model.Forecast:
-    learner = run(hot.learner, following(hot, waiting))[0] if waiting else hot.learner
+    learner = run(cached.learner, following(cached, pending))[0] if pending else cached.learner
     return learner.forecast(horizon, inputs)

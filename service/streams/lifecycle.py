@@ -28,14 +28,14 @@ DIAGNOSED = 32
 class Lifecycle:
     """Acts on streams through the store; nothing of it is on the path of an event."""
 
-    def __init__(self, settings: Settings, store: Store, hot: LearnerCache) -> None:
+    def __init__(self, settings: Settings, store: Store, learners: LearnerCache) -> None:
         self._settings = settings
         self._store = store
-        self._hot = hot
+        self._learners = learners
 
     async def snapshot(self, stream: str, name: str | None) -> SnapshotStatus:
         """Keep the learner as it is now, under a name, by default `v<version>`. Raises Taken, LimitReached."""
-        copy = await self._hot.refresh(stream)
+        copy = await self._learners.refresh(stream)
         snapshot = Snapshot(name or f"v{copy.position.version}", copy.position.version, time.time())
         blob = await asyncio.to_thread(pack, copy.position.chain, copy.learner)
         most = self._settings.max_snapshots
@@ -51,12 +51,12 @@ class Lifecycle:
 
     async def snapshots(self, stream: str) -> list[SnapshotStatus]:
         """Those of a stream, the oldest first. Raises UnknownStream."""
-        await self._hot.get(stream)
+        await self._learners.get(stream)
         return [_status(snapshot) for snapshot in await self._store.snapshots(stream)]
 
     async def drop(self, stream: str, name: str) -> None:
         """Delete a snapshot. Raises UnknownSnapshot."""
-        await self._hot.get(stream)
+        await self._learners.get(stream)
         if not await self._store.drop_snapshot(stream, name):
             raise UnknownSnapshot("the stream has no snapshot of that name")
 
@@ -65,7 +65,7 @@ class Lifecycle:
 
         Raises UnknownSnapshot, and Conflicting where the stream is made anew at the same moment.
         """
-        copy = await self._hot.refresh(stream)
+        copy = await self._learners.refresh(stream)
         blob = await self._store.read_snapshot(stream, name)
         if blob is None:
             raise UnknownSnapshot("the stream has no snapshot of that name")
@@ -79,7 +79,7 @@ class Lifecycle:
             stream, copy.position.epoch, start, json.dumps(config.to_dict()), config.fingerprint(), packed
         ):
             raise ConcurrentChange("the stream was made anew meanwhile; try again")
-        self._hot.forget(stream)
+        self._learners.forget(stream)
 
     async def clone(self, stream: str, request: CloneRequest) -> None:
         """Make a stream that knows what this one does, perhaps with other settings.
@@ -87,7 +87,7 @@ class Lifecycle:
         Settings that leave the learner's arrays as they are keep all that it has learnt; with others a new learner
         reads the events that the log still has. Raises BadConfig, Taken, LimitReached.
         """
-        copy = await self._hot.refresh(stream)
+        copy = await self._learners.refresh(stream)
         try:
             config = model.Config.from_dict({**copy.learner.config.to_dict(), **request.config})
         except model.ConfigError as error:
@@ -113,7 +113,7 @@ class Lifecycle:
 
     async def diagnose(self, stream: str, samples: int) -> Diagnostics:
         """How good the learner's gradient is on its newest events. Raises BadRequest where that cannot be told."""
-        copy = await self._hot.refresh(stream)
+        copy = await self._learners.refresh(stream)
         segments = await self._store.segments(stream, max(0, copy.position.version - DIAGNOSED))
         parts = [log.decode(segment) for segment in segments]
         if not parts:

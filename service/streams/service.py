@@ -1,18 +1,18 @@
-"""The use case: observe(stream, events). Predict, learn and commit, in order, each event once.
+"""What can be asked of a stream, by name: create it, look at it, send it events, ask it for a forecast.
 
-What is asked of a stream, by name: create it, look at it, send it events, ask it for a forecast. Events go into the
-stream's queue; `nobacktrack.service.streams.worker` takes them from there.
+Events go into the queue of the stream's worker (`nobacktrack.service.streams.worker`), which predicts, learns and
+commits them in order, each once.
 """
 
 import asyncio
+import contextlib
 import dataclasses
 import json
 import secrets
 from collections.abc import Sequence
 
 from ... import model
-from ..codec.events import encode_event
-from ..errors import BadConfig, BadEvent, ConfigMismatch, LimitReached, Unavailable, UnknownStream
+from ..errors import BadConfig, BadEvent, ConfigMismatch, LimitReached, ServiceError, Unavailable, UnknownStream
 from ..learners.cache import LearnerCache, config_of
 from ..learners.kernels import Kernels
 from ..observability.metrics import Metrics
@@ -21,28 +21,42 @@ from ..settings import Settings
 from ..store.base import LogPosition, Store
 from .feed import Feeds
 from .forecasts import Forecasts
+from .late_labels import LateLabels
 from .lifecycle import Lifecycle, check_size
-from .queue import Answer, PendingEvent, StreamCodec, StreamState, refuse
-from .worker import Worker
+from .queue import Answer, PendingEvent, StreamCodec
+from .worker import Shared, Worker
 
 CLOSE_SECONDS = 2.0
-"""How long what waits may still be learnt at the end."""
+"""How long pending events may still be learnt at the end."""
+FORGET_SECONDS = 60.0
+"""Between two looks for streams that other replicas have deleted."""
+SPARE_WORKERS = 64
+"""Workers that may be idle, with no learner in memory, before they are dropped."""
 
 
 class Streams:
-    """All streams, as this process sees them. Without `kernels` whatever is needed is compiled where it is needed."""
+    """All streams, as this process sees them. Without `kernels`, a kernel is compiled when it is first needed."""
 
     def __init__(self, settings: Settings, store: Store, metrics: Metrics, kernels: Kernels | None = None) -> None:
         self._settings = settings
         self._store = store
         self._kernels = kernels
-        self._hot = LearnerCache(settings, store, metrics, kernels)
-        self.live = Feeds(store, self._hot, settings.max_watchers)
-        self._batches = Worker(settings, store, self._hot, self.live, metrics)
-        self._forecasts = Forecasts(settings, store, self._hot)
-        self.lifecycle = Lifecycle(settings, store, self._hot)
-        self._streams: dict[str, StreamState] = {}
+        self._learners = LearnerCache(settings, store, metrics, kernels)
+        self.live = Feeds(store, self._learners, settings.max_watchers)
+        late_labels = LateLabels(settings, store, metrics)
+        listeners = (self._learners, self.live)
+        self._shared = Shared(settings, store, self._learners, late_labels, metrics, listeners)
+        self._forecasts = Forecasts(settings, store, self._learners)
+        self.lifecycle = Lifecycle(settings, store, self._learners)
+        self._workers: dict[str, Worker] = {}
+        self._most_workers = SPARE_WORKERS
         self._closing = False
+        self._forgetting: asyncio.Task[None] | None = None
+        metrics.queue.set_function(lambda: sum(worker.unanswered for worker in self._workers.values()))
+
+    def start(self) -> None:
+        """Begin to look, now and then, for streams that other replicas have deleted."""
+        self._forgetting = asyncio.create_task(self._forget_now_and_then())
 
     async def create(self, name: str, values: dict[str, object]) -> tuple[StreamStatus, bool]:
         """The stream of this configuration, and whether this call made it.
@@ -71,8 +85,8 @@ class Streams:
 
     async def status(self, name: str) -> StreamStatus:
         """The stream at its head. Raises UnknownStream."""
-        copy = await self._hot.refresh(name)
-        learner, stream = copy.learner, self._streams.get(name)
+        cached = await self._learners.refresh(name)
+        learner, worker = cached.learner, self._workers.get(name)
         return StreamStatus(
             name=name,
             version=learner.version,
@@ -80,20 +94,20 @@ class Streams:
             fingerprint=learner.config.fingerprint(),
             digest=await asyncio.to_thread(learner.digest),
             parameters=learner.config.parameters,
-            state_bytes=copy.nbytes,
+            state_bytes=cached.nbytes,
             pending=len(await self._store.pending(name)),
-            checkpoint=self._hot.checkpoint(name),
-            update_seconds=None if stream is None else stream.event_seconds,
-            recent=RecentStatus.model_validate(dataclasses.asdict(self._hot.recent(name).summary())),
+            checkpoint=self._learners.checkpoint(name),
+            update_seconds=None if worker is None else worker.event_seconds,
+            recent=RecentStatus.model_validate(dataclasses.asdict(self._learners.recent(name).summary())),
         )
 
     async def version(self, name: str) -> int:
         """Events that the stream has learnt. Raises UnknownStream."""
-        return (await self._hot.refresh(name)).position.version
+        return (await self._learners.refresh(name)).position.version
 
     async def config(self, name: str) -> model.Config:
         """The stream's configuration at its head. Raises UnknownStream."""
-        return (await self._hot.refresh(name)).learner.config
+        return (await self._learners.refresh(name)).learner.config
 
     async def names(self) -> list[str]:
         """Every stream of the store, sorted."""
@@ -114,86 +128,114 @@ class Streams:
             existed = await self._store.delete(name)
         finally:
             # Also when the store's reply is lost: what it did is unknown then.
-            self._hot.forget(name)
-            stream = self._streams.get(name)
-            if stream is not None and stream.worker is None:
-                del self._streams[name]
+            self._forget(name)
         if not existed:
             raise UnknownStream("there is nothing to delete")
 
     async def forecast(self, name: str, horizon: int, request: ForecastRequest | None = None) -> Forecast:
         """The next `horizon` steps after all that the stream was told; nothing changes.
 
-        While the store is away they are from a hot copy, without what waits for labels, and marked stale.
+        While the store is away, forecasts come from a cached learner, leave out pending events, and are marked stale.
 
-        Raises UnknownStream, TooLarge, BadEvent, and Unavailable where there is no hot copy either.
+        Raises UnknownStream, TooLarge, BadEvent, and Unavailable where no learner is cached either.
         """
         return await self._forecasts.ask(name, horizon, request)
 
-    async def open(self, name: str) -> StreamState:
-        """The stream, ready for events. Raises UnknownStream."""
-        stream = self._streams.get(name)
-        if stream is None:
-            copy = await self._hot.get(name)
-            stream = self._streams.setdefault(name, StreamState(name, StreamCodec.of(copy)))
-        return stream
+    async def open(self, name: str) -> Worker:
+        """The worker of a stream, ready for events. Raises UnknownStream."""
+        worker = self._workers.get(name)
+        if worker is None:
+            codec = StreamCodec.of(await self._learners.get(name))
+            worker = self._workers.setdefault(name, Worker(name, codec, self._shared))
+            self._drop_idle(worker)
+        return worker
 
     async def submit(
         self, name: str, events: Sequence[Event | Label], behind: asyncio.Future[Answer] | None = None
     ) -> list[asyncio.Future[Answer]]:
-        """Put events and labels into the queue, in order; a promise each. One that is refused does not stop the rest.
+        """Put events and labels into the queue, in order; the result is a future for each answer.
 
-        Every promise is kept: when the event is durable, or refused. Raises UnknownStream; LimitReached when too many
-        wait already, with nothing taken; and Unavailable when the store does not answer, when the service is shutting
-        down, or when an outage has broken the promise `behind`, so that the order of events has no hole.
+        Every future gets an answer: when the event is durable, or refused. An event that is refused by itself does not
+        stop the others. Raises UnknownStream; LimitReached when too many events are pending already, with nothing
+        taken; and Unavailable when the store does not answer, when the service is shutting down, or when the answer
+        `behind` says that an outage has refused an earlier event, so that the order of events has no hole.
         """
-        stream = await self.open(name)
-        loop = asyncio.get_running_loop()
-        read = [_read(stream.shape, event, loop) for event in events]
-        if any(isinstance(one, BadEvent) for one in read) and await self._is_another(stream):
-            read = [_read(stream.shape, event, loop) for event in events]
+        worker = await self.open(name)
+        read = [_read(worker.codec, event) for event in events]
+        if any(isinstance(one, BadEvent) for one in read) and await self._is_another(worker):
+            read = [_read(worker.codec, event) for event in events]
         if behind is not None and behind.done() and isinstance(refused := behind.result(), Unavailable):
             raise refused
         if self._closing:
             raise Unavailable("the service is shutting down; send it again", retry_after=1)
-        if len(stream.queue) + len(events) > self._settings.max_queue:
+        if worker.queued + len(events) > self._settings.max_queue:
             raise LimitReached("more events wait than this stream may have waiting; send fewer at once", retry_after=1)
-        self._batches.put(stream, [one for one in read if isinstance(one, PendingEvent)])
-        return [one.answer if isinstance(one, PendingEvent) else _kept(one, loop) for one in read]
+        worker = self._workers.setdefault(name, worker)  # it may have been dropped while the store was asked
+        worker.put([one for one in read if isinstance(one, PendingEvent)])
+        return [one.answer if isinstance(one, PendingEvent) else _answered(one) for one in read]
 
     async def observe(self, name: str, events: Sequence[Event | Label]) -> list[Answer]:
         """Learn events in order; one answer each, in the same order. Raises as `submit` does."""
         return list(await asyncio.gather(*await self.submit(name, events)))
 
+    async def forget_deleted(self) -> None:
+        """Forget streams that the store no longer has: another replica deleted them. Raises Unavailable."""
+        known = {*self._workers, *self._learners.known()}
+        for name in known.difference(await self._store.names()) if known else ():
+            self._forget(name)
+
     async def close(self) -> None:
-        """Finish what waits, checkpoint, and take nothing more. What takes too long is refused."""
+        """Learn the pending events, write checkpoints, and take nothing more. Events that take too long are refused."""
         self._closing = True
-        working = {stream.worker: stream for stream in self._streams.values() if stream.worker is not None}
+        if self._forgetting is not None:
+            self._forgetting.cancel()
+        working = {worker.task: worker for worker in self._workers.values() if worker.task is not None}
         if working:
             _, late = await asyncio.wait(working, timeout=CLOSE_SECONDS)
-            for worker in late:
-                refuse(working[worker].queue, Unavailable("the service is shutting down; send it again", retry_after=1))
+            for task in late:
+                working[task].refuse_queued(Unavailable("the service is shutting down; send it again", retry_after=1))
             await asyncio.gather(*late)
-        await self._hot.close()
+        await self._learners.close()
 
-    async def _is_another(self, stream: StreamState) -> bool:
-        """Whether the stream was deleted and created anew, by whichever replica; from now on it is the new one."""
-        head = await self._store.head(stream.name)
-        if head is not None and head.position.epoch == stream.shape.epoch:
+    async def _is_another(self, worker: Worker) -> bool:
+        """Whether the stream was deleted and created anew, by whichever replica; then the worker goes on with it."""
+        head = await self._store.head(worker.stream)
+        if head is not None and head.position.epoch == worker.codec.epoch:
             return False
-        stream.become(await self._hot.refresh(stream.name))
+        worker.restart(await self._learners.refresh(worker.stream))
         return True
 
+    async def _forget_now_and_then(self) -> None:
+        while True:
+            await asyncio.sleep(FORGET_SECONDS)
+            with contextlib.suppress(ServiceError):  # the store is away; its streams are not
+                await self.forget_deleted()
 
-def _read(shape: StreamCodec, event: Event | Label, loop: asyncio.AbstractEventLoop) -> PendingEvent | BadEvent:
+    def _forget(self, name: str) -> None:
+        """Drop all that this process knows of a stream that is gone, or may be."""
+        self._learners.forget(name)
+        if name in self._workers and self._workers[name].task is None:
+            del self._workers[name]
+
+    def _drop_idle(self, newest: Worker) -> None:
+        """Drop workers that have nothing to do and whose learner has left memory, once there are many workers."""
+        if len(self._workers) <= self._most_workers:
+            return
+        for name, worker in list(self._workers.items()):
+            if worker is not newest and worker.task is None and self._learners.cached(name) is None:
+                del self._workers[name]
+        self._most_workers = 2 * len(self._workers) + SPARE_WORKERS
+
+
+def _read(codec: StreamCodec, event: Event | Label) -> PendingEvent | BadEvent:
     try:
-        return PendingEvent(event, shape, encode_event(shape.config, event), loop.create_future())
+        return PendingEvent.read(codec, event)
     except BadEvent as error:
         return error
 
 
-def _kept(error: BadEvent, loop: asyncio.AbstractEventLoop) -> asyncio.Future[Answer]:
-    """A promise that is kept already."""
-    answer: asyncio.Future[Answer] = loop.create_future()
+def _answered(error: BadEvent) -> asyncio.Future[Answer]:
+    """A future that has its answer already."""
+    answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
     answer.set_result(error)
     return answer

@@ -238,7 +238,7 @@ async def _config(streams: Streams, name: str) -> model.Config:
     try:
         return await streams.config(name)
     except Unavailable:
-        return (await streams.open(name)).shape.config
+        return (await streams.open(name)).codec.config
 
 
 async def _status(request: Request, stream: str) -> StreamStatus:

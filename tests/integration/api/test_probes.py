@@ -159,7 +159,7 @@ async def test_what_is_not_saved_grows_until_it_is() -> None:
 
 async def settled(process: Process) -> None:
     """Return when no checkpoint is being written."""
-    await process.streams._hot._checkpointer.drained()
+    await process.streams._learners._checkpointer.drained()
 
 
 async def test_evictions_are_counted() -> None:

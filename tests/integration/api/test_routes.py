@@ -332,10 +332,10 @@ async def test_a_precision_that_is_being_compiled_is_told_apart(http: httpx.Asyn
 
 
 async def test_a_list_with_versions_loads_no_learner(load: httpx.AsyncClient, app: FastAPI) -> None:
-    app.state.streams._hot.forget("load")
+    app.state.streams._learners.forget("load")
     listed = (await load.get("/v1/streams", params={"detail": True})).json()
     assert listed == {"streams": ["load"], "heads": [{"name": "load", "version": 3, "targets": ["load"]}]}
-    assert not app.state.streams._hot._copies
+    assert not app.state.streams._learners._cached
 
 
 @pytest.mark.parametrize("name", ["a{b}", "a%7Bb%7D", "a b", "a.b", "é", "x" * 65, "%00", SECRET + "!"])

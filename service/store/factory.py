@@ -11,23 +11,23 @@ from .embedded import EmbeddedError, EmbeddedServer, answers
 from .redis.store import RedisStore
 
 PATIENCE_SECONDS = 30.0
-"""How long one command of the store may take here: nobody else waits for it."""
+"""How long one command of the store may take in a command, in seconds. Nobody else waits for it."""
 
 
 def connect(settings: Settings, url: str, timeout: float) -> Store:
     """The store at `url`, to be used as the settings say. Raises ValueError for a URL that is none of a Redis."""
-    keep = Retention(settings.outcomes_kept, settings.outcomes_seconds, whole_log=settings.history == "full")
+    retention = Retention(settings.outcomes_kept, settings.outcomes_seconds, whole_log=settings.history == "full")
     return RedisStore(
-        url, timeout, keep, replicas=1 if settings.ack == "replicated" else 0, durable=settings.ack != "fast"
+        url, timeout, retention, replicas=1 if settings.ack == "replicated" else 0, durable=settings.ack != "fast"
     )
 
 
 @contextlib.asynccontextmanager
 async def open_store(settings: Settings) -> AsyncIterator[Store]:
-    """The store of `settings`: that of REDIS_URL, or that of the data directory.
+    """The store of `settings`: the one of REDIS_URL, or the one of the data directory.
 
-    A data directory that a running service has open is used through that service's own server; else a server is
-    started for as long as this lasts. Raises CommandError where there is no such store, or where it fails.
+    While a service has the data directory open, its server is used; else a server is started for as long as this lasts.
+    Raises CommandError when there is no such store, or when it fails.
     """
     async with contextlib.AsyncExitStack() as stack:
         url, socket = settings.redis_url, settings.data_dir.absolute() / "redis.sock"

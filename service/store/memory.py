@@ -40,8 +40,8 @@ class _Stream:
 class MemoryStore:
     """Streams that live as long as this object. Never raises Unavailable or StoreFull."""
 
-    def __init__(self, keep: Retention = Retention()) -> None:  # noqa: B008 - immutable
-        self._keep = keep
+    def __init__(self, retention: Retention = Retention()) -> None:  # noqa: B008 - immutable
+        self._retention = retention
         self._streams: dict[str, _Stream] = {}
 
     async def create(
@@ -93,9 +93,9 @@ class MemoryStore:
         found.log[commit.after.version] = (commit.segment, commit.after.chain)
         now = time.monotonic()
         found.outcomes.update((name, (now, record)) for name, record in commit.outcomes)
-        surplus = len(found.outcomes) - self._keep.outcomes
+        surplus = len(found.outcomes) - self._retention.outcomes
         for place, (name, (at, _)) in enumerate(list(found.outcomes.items())):
-            if place >= surplus and at + self._keep.seconds > now:
+            if place >= surplus and at + self._retention.seconds > now:
                 break
             del found.outcomes[name]
         found.head = replace(found.head, position=commit.after)
@@ -159,7 +159,7 @@ class MemoryStore:
         found.checkpoints[position.version] = blob
         found.checkpoints = {version: found.checkpoints[version] for version in kept}
         found.head = replace(found.head, checkpoints=kept)
-        if before and not self._keep.whole_log:
+        if before and not self._retention.whole_log:
             found.log = {last: entry for last, entry in found.log.items() if last > before[0]}
         return True
 

@@ -14,7 +14,6 @@ PURE = {"asyncio", "os", "io", "socket", "time", "datetime", "random", "logging"
 MODULES, LINES, LEVELS = 16, 300, 10
 """The most modules of a folder, lines of a file, levels of packages that import one another."""
 LONG = {
-    "service/store/redis/store.py": "the protocol of a store, over Redis",
     "model/numerics/kernels.py": "the passes over the parameters, compiled together",
 }
 """Longer files, and their one subject."""

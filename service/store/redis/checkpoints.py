@@ -1,25 +1,33 @@
-"""Checkpoints in Redis: chunks under a name of their own, to which the head of a stream points.
+"""Checkpoints in Redis: chunks under names of their own, to which the head of a stream points.
 
     nbt:{S}:ck:<version>:<write>:<chunk>    <write> is random, so that two replicas that write the same version never
                                             touch each other's chunks
 
-They go over a lane of their own: no commit waits behind one.
+They go over connections of their own, so that no commit waits behind a checkpoint.
 """
 
 import secrets
 from dataclasses import dataclass
 
+from ...errors import Unavailable
 from .client import BoundedClient, key
 
 CHUNK = 256 * 1024
-"""Bytes of a checkpoint in one value; a larger one would stall the server and our event loop."""
+"""The most bytes of a checkpoint in one value. A larger value would stall the server and our event loop."""
 UNCLAIMED_SECONDS = 600
-"""Life of a chunk to which no head points yet: what a crash leaves behind goes by itself."""
+"""How long a chunk lives until a head points to it. So the chunks that a crash leaves behind expire."""
+LOST = b"lost"
+"""The reply of a script that finds a chunk missing before it changes anything."""
+
+
+def lost() -> Unavailable:
+    """The error for a learner whose chunks were gone before the store could keep them."""
+    return Unavailable("The store lost a part of the learner before it kept it. Try again.", retry_after=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """In the head: `<version>:<write>,<chunks>,<bytes>`, separated by a space."""
+    """A checkpoint, as the head names it: `<version>:<write>,<chunks>,<bytes>`."""
 
     name: str
     chunks: int
@@ -27,7 +35,7 @@ class Checkpoint:
 
     @property
     def field(self) -> str:
-        """As the head has it."""
+        """Its text in the head."""
         return f"{self.name},{self.chunks},{self.size}"
 
     @property
@@ -36,12 +44,12 @@ class Checkpoint:
         return int(self.name.partition(":")[0])
 
     def keys(self, stream: str) -> list[str]:
-        """Where its chunks are."""
+        """The keys of its chunks."""
         return [key(stream, f"ck:{self.name}:{i}") for i in range(self.chunks)]
 
 
 def parsed(field: bytes) -> list[Checkpoint]:
-    """The checkpoints that a head points to, newest first."""
+    """The checkpoints that a head points to, separated by spaces there; the newest first."""
     parts = (entry.split(",") for entry in field.decode().split())
     return [Checkpoint(name, int(chunks), int(size)) for name, chunks, size in parts]
 
@@ -54,7 +62,7 @@ class Chunks:
         self._redis = client.redis
 
     async def write(self, stream: str, version: int, blob: bytes) -> Checkpoint:
-        """The chunks of a checkpoint to which no head points yet: they expire, until one does."""
+        """Write the chunks of a checkpoint. They expire unless a script makes them last."""
         count = max(1, -(-len(blob) // CHUNK))
         checkpoint = Checkpoint(f"{version}:{secrets.token_hex(4)}", count, len(blob))
         for i, place in enumerate(checkpoint.keys(stream)):
@@ -77,5 +85,5 @@ class Chunks:
         return blob if len(blob) == checkpoint.size else None
 
     async def drop(self, stream: str, checkpoint: Checkpoint) -> None:
-        """Remove the chunks of a checkpoint that nobody wants."""
+        """Remove the chunks of a checkpoint that is not kept."""
         await self._client.reply(self._redis.unlink(*checkpoint.keys(stream)))

@@ -1,20 +1,22 @@
-"""What a server of Redis says of itself that contradicts what the service promises."""
+"""What a server of Redis says of itself: its memory, and settings that break a promise of the service."""
 
 import contextlib
 from collections.abc import Mapping
 from typing import Any
 
-from ...errors import ServiceError
+from ...errors import Internal, ServiceError
+from ..base import Usage
 from .client import BoundedClient
 
 OLDEST = 7
-"""Version of Redis. Valkey says which one it is like: 7.2."""
+"""The oldest version of Redis that was tried. Valkey names the version of Redis that it is like: 7.2."""
 
 
 async def warnings(client: BoundedClient, key: str, durable: bool) -> list[str]:
-    """A line for each doubt about the server that has `key`; `durable`: what is acknowledged has to be on its disk.
+    """A sentence for each setting of the server that has `key` that breaks a promise of the service.
 
-    Many who rent out a Redis forbid one question or the other: nothing is said then.
+    `durable` says whether acknowledged events have to be on the server's disk. Many who rent out a Redis forbid one
+    question or the other; nothing is said about a question that is forbidden.
     """
     found: list[str] = []
     with contextlib.suppress(ServiceError):
@@ -26,7 +28,7 @@ async def warnings(client: BoundedClient, key: str, durable: bool) -> list[str]:
 
 
 def too_old(info: Mapping[str, Any]) -> list[str]:
-    """About the version that a server says it has."""
+    """A warning about the version of the server, if it is too old."""
     version = str(info.get("redis_version", ""))
     major = version.partition(".")[0]
     if not major.isdecimal() or int(major) >= OLDEST:
@@ -35,7 +37,7 @@ def too_old(info: Mapping[str, Any]) -> list[str]:
 
 
 def risky(config: Mapping[str, str], durable: bool) -> list[str]:
-    """About a server's configuration."""
+    """Warnings about the configuration of the server."""
     found: list[str] = []
     fsync, policy = config.get("appendfsync"), config.get("maxmemory-policy")
     if config.get("appendonly") == "no":
@@ -48,3 +50,15 @@ def risky(config: Mapping[str, str], durable: bool) -> list[str]:
     if policy not in ("noeviction", None):
         found.append(f"the store drops keys when it is full ({policy}), learners too; set maxmemory-policy noeviction")
     return found
+
+
+async def usage(client: BoundedClient) -> Usage | None:
+    """The memory of the fullest server; None where the question is forbidden."""
+    try:
+        said = await client.reply(client.redis.info("memory"))
+    except Internal:
+        await client.reply(client.redis.ping())
+        return None
+    servers = said.values() if all(isinstance(one, dict) for one in said.values()) else [said]
+    usages = [Usage(one["used_memory"], one.get("maxmemory", 0)) for one in servers]
+    return max(usages, key=lambda usage: usage.used / usage.limit if usage.limit else 0.0)

@@ -1,26 +1,22 @@
-"""The store in Redis 7 or Valkey 8 and later: one server, Sentinels or a cluster (`redis_client`).
+"""The store in Redis 7 or Valkey 8 and later: one server, Sentinels or a cluster (`address`).
 
 Keys. All of a stream carry one hash tag, so that they live on one shard and a script may touch them together:
 
-    nbt:{S}:head        hash    version, epoch, chain, config, fingerprint, checkpoints (newest first, `_Checkpoint`)
+    nbt:{S}:head        hash    version, epoch, chain, config, fingerprint, checkpoints (newest first, `Checkpoint`)
     nbt:{S}:log         stream  entry <last version of the segment>-0: segment, chain after it
     nbt:{S}:outcomes    hash    id → record
     nbt:{S}:ids         list    <seconds since the epoch>:<id> of the outcomes, oldest first
-    nbt:{S}:deferred    hash    id → record of the events that wait for their labels
+    nbt:{S}:deferred    hash    id → record of the pending events
     nbt:{S}:waiting     list    their ids, in order
-    nbt:{S}:snapshots   hash    name → `_Checkpoint` of its learner and when it was made, separated by a space
+    nbt:{S}:snapshots   hash    name → `Checkpoint` of its learner and when it was made, separated by a space
     nbt:{S}:confirm     string  written only to wait for a replica that has it
     nbt:{S}:ck:<version>:<write>:<chunk>    at most 256 KB of a checkpoint; <write> is random, so that two replicas
                                             that write the same version never touch each other's chunks
     nbt:streams         set     the names, on a shard of its own: never in one script with a stream's keys
-
-A name enters the set before its head is made and leaves after its head is gone, so a crash in between leaves a name
-without a head, which `names` does not show.
 """
 
 from collections.abc import Sequence
 
-from ...errors import Internal, Unavailable
 from ..base import (
     AddPendingResult,
     Commit,
@@ -30,44 +26,37 @@ from ..base import (
     Duplicate,
     Full,
     Head,
-    Kept,
     LogPosition,
     PendingAdded,
     PendingFirst,
     Retention,
     Snapshot,
     SnapshotResult,
-    Taken,
     Usage,
 )
 from . import health
 from .address import read_address
-from .checkpoints import Chunks, parsed
+from .checkpoints import LOST, Chunks, lost, parsed
 from .client import BoundedClient, Script, key
+from .names import NAMES, Names
+from .replication import Replication
+from .snapshots import Snapshots
 
-NAMES = "nbt:streams"
 FIELDS = ("version", "epoch", "chain", "config", "fingerprint", "checkpoints")
 
 PAGE = 1000
-"""Entries of a log, or names, in one reply."""
+"""The most entries of a log, or records, in one reply."""
 CONNECTIONS = 32
-WAIT_SHARE = 0.7
-"""Of a command's time, what replicas may take: their answer must still arrive in time."""
-CONFIRM_SECONDS = 60
-"""Life of what is written only to wait for a replica."""
 BULK_CONNECTIONS = 4
-"""For checkpoints alone, so that no commit waits behind one."""
+"""Connections for checkpoints alone, so that no commit waits behind a checkpoint."""
 
 PARTS = ("head", "log", "outcomes", "ids", "waiting", "deferred")
-"""Keys of a stream that a commit may touch."""
+"""The keys of a stream that a commit may touch."""
 _RESULTS: dict[bytes, CommitResult] = {
     b"committed": Committed(), b"conflict": Conflict(), b"duplicate": Duplicate(), b"waits": PendingFirst(),
 }  # fmt: skip
 _ADDED: dict[bytes, AddPendingResult] = {
     b"deferred": PendingAdded(), b"conflict": Conflict(), b"duplicate": Duplicate(), b"full": Full(),
-}  # fmt: skip
-_SNAPSHOTS: dict[bytes, SnapshotResult] = {
-    b"kept": Kept(), b"conflict": Conflict(), b"taken": Taken(), b"full": Full(),
 }  # fmt: skip
 
 
@@ -83,22 +72,20 @@ def _head(fields: Sequence[bytes | None]) -> Head | None:
 class RedisStore:
     """Streams in Redis.
 
-    `url` is one of `redis_client` (ValueError for any other); `timeout` is in seconds and bounds one command, waiting
-    for a connection included. Connections are made when they are needed. A commit returns when so many `replicas`
-    have it; `durable` says whether the server is expected to have it on its disk by then.
+    `url` is one of `address` (ValueError for any other). `timeout`, in seconds, bounds one command, with the wait for a
+    connection. Connections are made when they are needed. A commit returns when this many `replicas` have it; `durable`
+    says whether the server is expected to have it on its disk by then.
     """
 
     def __init__(
         self,
         url: str,
         timeout: float,
-        keep: Retention = Retention(),  # noqa: B008 - immutable
+        retention: Retention = Retention(),  # noqa: B008 - immutable
         replicas: int = 0,
         durable: bool = True,
     ) -> None:
-        self._timeout = timeout
-        self._keep = keep
-        self._replicas = replicas
+        self._retention = retention
         self._durable = durable
         servers = read_address(url)
         self._client, self._bulk = (
@@ -106,14 +93,14 @@ class RedisStore:
             BoundedClient(servers, timeout, BULK_CONNECTIONS),
         )
         self._redis, self._chunks = self._client.redis, Chunks(self._bulk)
+        self._replication = Replication(self._client, replicas, timeout)
+        self._names, self._snapshots = Names(self._client), Snapshots(self._client, self._chunks)
         self._create = Script.load("create")
-        self._enrol = Script.load("enrol")
         self._delete = Script.load("delete")
         self._commit = Script.load("commit")
         self._checkpoint = Script.load("checkpoint")
         self._defer = Script.load("defer")
         self._label = Script.load("label")
-        self._snapshot = Script.load("snapshot")
         self._replace = Script.load("replace")
 
     async def create(
@@ -129,18 +116,20 @@ class RedisStore:
         existing = await self.head(stream)
         if existing is not None:
             return existing, False
-        if await self._client.run(self._enrol, [NAMES], stream, limit) == 0:
+        if not await self._names.enrol(stream, limit):
             return None
         written = None if checkpoint is None else await self._chunks.write(stream, start.version, checkpoint)
         arguments = (start.version, start.epoch, start.chain, config, fingerprint)
         chunks = ("", 0) if written is None else (written.field, written.chunks)
         prefix = key(stream, f"ck:{written.name}:" if written else "ck:")
-        made, *fields = await self._client.run(self._create, [key(stream, "head")], *arguments, *chunks, prefix)
-        # Once more: a `delete` of the same name may have taken it out of the set just before the head was there.
-        await self._client.reply(self._redis.sadd(NAMES, stream))
+        result, *fields = await self._client.run(self._create, [key(stream, "head")], *arguments, *chunks, prefix)
+        if result == LOST:
+            raise lost()
+        # A `delete` of the same name may have taken the name out of the set just before the head was made.
+        await self._names.keep(stream)
         head = _head(fields)
         assert head is not None, "create.lua gives every field"
-        return head, made == 1
+        return head, result == 1
 
     async def head(self, stream: str) -> Head | None:
         """See `Store.head`."""
@@ -150,21 +139,12 @@ class RedisStore:
         """See `Store.delete`."""
         keys = [key(stream, part) for part in (*PARTS, "confirm", "snapshots")]
         deleted = await self._client.run(self._delete, keys, key(stream, "ck:"))
-        await self._client.reply(self._redis.srem(NAMES, stream))
-        if await self._client.reply(self._redis.exists(key(stream, "head"))):  # created anew meanwhile
-            await self._client.reply(self._redis.sadd(NAMES, stream))
+        await self._names.remove(stream)
         return bool(deleted)
 
     async def names(self) -> list[str]:
         """See `Store.names`."""
-        names = sorted(name.decode() for name in await self._client.reply(self._redis.smembers(NAMES)))
-        exist: list[int] = []
-        for start in range(0, len(names), PAGE):
-            pipeline = self._redis.pipeline(transaction=False)
-            for name in names[start : start + PAGE]:
-                pipeline.exists(key(name, "head"))
-            exist += await self._client.reply(pipeline.execute())
-        return [name for name, exists in zip(names, exist, strict=True) if exists]
+        return await self._names.streams()
 
     async def commit(self, stream: str, commit: Commit) -> CommitResult:
         """See `Store.commit`. One round trip, and another where replicas are waited for."""
@@ -172,7 +152,12 @@ class RedisStore:
         keys = [key(stream, part) for part in PARTS]
         outcomes = [part for outcome in commit.outcomes for part in outcome]
         positions = (before.version, before.epoch, before.chain, after.version, after.chain)
-        more: tuple[int | str, ...] = (self._keep.outcomes, self._keep.seconds, len(commit.pending), *commit.pending)
+        more: tuple[int | str, ...] = (
+            self._retention.outcomes,
+            self._retention.seconds,
+            len(commit.pending),
+            *commit.pending,
+        )
         result = _RESULTS[await self._client.run(self._commit, keys, *positions, commit.segment, *more, *outcomes)]
         if isinstance(result, Committed):
             await self.confirm(stream)
@@ -224,21 +209,7 @@ class RedisStore:
 
     async def confirm(self, stream: str) -> None:
         """See `Store.confirm`. WAIT counts what went over its own connection, so a write goes before it."""
-        if not self._replicas:
-            return
-        where = key(stream, "confirm")
-        pipeline = self._client.client_of(where).pipeline(transaction=False)
-        pipeline.set(where, b"", ex=CONFIRM_SECONDS)
-        pipeline.execute_command("WAIT", self._replicas, int(1000 * self._timeout * WAIT_SHARE))
-        try:
-            _, have = await self._client.reply(pipeline.execute())
-        except Unavailable:
-            await self._client.reply(self._redis.exists(where))  # in a cluster, this learns where the slot has gone
-            raise
-        if have < self._replicas:
-            raise Unavailable(
-                f"only {have} of {self._replicas} replicas have the event. Repeat with the same ids.", retry_after=1
-            )
+        await self._replication.confirm(key(stream, "confirm"))
 
     async def segments(self, stream: str, after: int) -> list[bytes]:
         """See `Store.segments`."""
@@ -259,7 +230,7 @@ class RedisStore:
             [key(stream, "head"), key(stream, "log")],
             *(position.epoch, position.version, position.chain),
             *(checkpoint.name, checkpoint.chunks, checkpoint.size),
-            *(key(stream, "ck:"), int(self._keep.whole_log)),
+            *(key(stream, "ck:"), int(self._retention.whole_log)),
         )
         if not wanted:
             await self._chunks.drop(stream, checkpoint)
@@ -267,38 +238,19 @@ class RedisStore:
 
     async def snapshot(self, stream: str, epoch: str, snapshot: Snapshot, blob: bytes, limit: int) -> SnapshotResult:
         """See `Store.snapshot`."""
-        written = await self._chunks.write(stream, snapshot.version, blob)
-        entry = f"{written.field} {snapshot.created!r}"
-        keys = [key(stream, part) for part in ("head", "snapshots")]
-        prefix = key(stream, f"ck:{written.name}:")
-        result = await self._client.run(
-            self._snapshot, keys, epoch, snapshot.name, entry, limit, written.chunks, prefix
-        )
-        if result != b"kept":
-            await self._chunks.drop(stream, written)
-        return _SNAPSHOTS[result]
+        return await self._snapshots.write(stream, epoch, snapshot, blob, limit)
 
     async def snapshots(self, stream: str) -> list[Snapshot]:
         """See `Store.snapshots`."""
-        entries = await self._client.reply(self._redis.hgetall(key(stream, "snapshots")))
-        kept = [
-            Snapshot(name.decode(), parsed(field)[0].version, float(created))
-            for name, (field, created) in ((name, entry.split()) for name, entry in entries.items())
-        ]
-        return sorted(kept, key=lambda snapshot: (snapshot.created, snapshot.name))
+        return await self._snapshots.all(stream)
 
     async def read_snapshot(self, stream: str, name: str) -> bytes | None:
         """See `Store.read_snapshot`."""
-        entry = await self._client.reply(self._redis.hget(key(stream, "snapshots"), name))
-        return None if entry is None else await self._chunks.joined(stream, parsed(entry.split()[0])[0])
+        return await self._snapshots.read(stream, name)
 
     async def drop_snapshot(self, stream: str, name: str) -> bool:
         """See `Store.drop_snapshot`."""
-        entry = await self._client.reply(self._redis.hget(key(stream, "snapshots"), name))
-        if entry is None or not await self._client.reply(self._redis.hdel(key(stream, "snapshots"), name)):
-            return False
-        await self._chunks.drop(stream, parsed(entry.split()[0])[0])
-        return True
+        return await self._snapshots.drop(stream, name)
 
     async def replace(
         self, stream: str, epoch: str, start: LogPosition, config: str, fingerprint: str, checkpoint: bytes
@@ -311,8 +263,10 @@ class RedisStore:
             *(epoch, start.version, start.epoch, start.chain, config, fingerprint),
             *(written.field, written.chunks, key(stream, f"ck:{written.name}:"), key(stream, "ck:")),
         )
-        if not done:
+        if done != 1:
             await self._chunks.drop(stream, written)
+        if done == LOST:
+            raise lost()
         return bool(done)
 
     async def read_checkpoint(self, stream: str, version: int) -> bytes | None:
@@ -325,14 +279,7 @@ class RedisStore:
 
     async def usage(self) -> Usage | None:
         """See `Store.usage`."""
-        try:
-            said = await self._client.reply(self._redis.info("memory"))
-        except Internal:  # the question is forbidden
-            await self.ping()
-            return None
-        servers = said.values() if all(isinstance(one, dict) for one in said.values()) else [said]
-        usages = [Usage(one["used_memory"], one.get("maxmemory", 0)) for one in servers]
-        return max(usages, key=lambda usage: usage.used / usage.limit if usage.limit else 0.0)
+        return await health.usage(self._client)
 
     async def warnings(self) -> list[str]:
         """See `Store.warnings`."""

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from nobacktrack.service.errors import CommandError, Unavailable
-from nobacktrack.service.offline.archive import MAGIC, export, restore
+from nobacktrack.service.offline.archive import export, restore
+from nobacktrack.service.offline.archive_file import CHECKPOINT, MAGIC, OUTCOME, PENDING, SEGMENT
 from nobacktrack.service.schemas import Event, Label
 from nobacktrack.service.store.base import AddPendingResult, Commit, CommitResult, Retention, Store
 from nobacktrack.service.store.memory import MemoryStore
@@ -176,7 +177,7 @@ async def test_what_cannot_be_done_is_said(tmp_path: Path) -> None:
 async def test_what_waits_goes_along(store: Store, tmp_path: Path) -> None:
     waiting = await left_waiting(store)
     written = await export(store, "s", tmp_path / "s.nbt")
-    assert (written.version, written.outcomes, written.waiting) == (130, 130, 3)
+    assert (written.version, written.outcomes, written.pending) == (130, 130, 3)
     other = MemoryStore()
     assert await restore(other, tmp_path / "s.nbt", None, 10) == written
     await restore(store, tmp_path / "s.nbt", "copy", 10)
@@ -224,7 +225,7 @@ async def test_an_exported_copy_with_what_waits_is_the_same_file(tmp_path: Path,
 
 
 class LosingStore(MemoryStore):
-    """Loses the next answer to `defer`, after it has done it or before."""
+    """Loses the next answer to `add_pending`, after it has done it or before."""
 
     loses: str | None = None
 
@@ -291,7 +292,7 @@ async def test_a_label_that_comes_during_an_export_is_in_it_once(tmp_path: Path)
     await process.streams.observe("s", [Event(id="e54")])
     store.happens = lambda: process.streams.observe("s", [label(51)])
     summary = await export(store, "s", tmp_path / "file")
-    assert (summary.version, summary.waiting) == (53, 1)
+    assert (summary.version, summary.pending) == (53, 1)
     await restore(other, tmp_path / "file", None, 10)
     there = Process(other)
     await there.streams.observe("s", [label(54)])
@@ -327,6 +328,88 @@ async def test_the_format_is_the_oldest_that_will_do(tmp_path: Path) -> None:
     (tmp_path / "three").write_bytes(written + hashlib.sha256(written).digest())
     with pytest.raises(CommandError, match="has format 3; this version reads formats up to 2"):
         await restore(MemoryStore(), tmp_path / "three", None, 10)
+
+
+def _records(path: Path) -> list[tuple[int, bytes]]:
+    """The records of a file."""
+    content, records = path.read_bytes()[len(MAGIC) : -32], []
+    while content:
+        size = int.from_bytes(content[1:9], "little")
+        records.append((content[0], content[9 : 9 + size]))
+        content = content[9 + size :]
+    return records
+
+
+def _hashed(path: Path, records: list[tuple[int, bytes]]) -> None:
+    """Write a file of these records, with the right hash."""
+    content = MAGIC + b"".join(bytes([kind]) + len(one).to_bytes(8, "little") + one for kind, one in records)
+    path.write_bytes(content + hashlib.sha256(content).digest())
+
+
+def _without(header: bytes, name: str) -> bytes:
+    return json.dumps({key: value for key, value in json.loads(header).items() if key != name}).encode()
+
+
+def _with(header: bytes, **values: object) -> bytes:
+    return json.dumps(json.loads(header) | values).encode()
+
+
+async def test_a_file_that_is_well_hashed_and_ill_formed_is_refused_and_makes_nothing(tmp_path: Path) -> None:
+    store, other = MemoryStore(), MemoryStore()
+    await left_waiting(store)
+    await export(store, "s", tmp_path / "file")
+    (_, header), *rest = _records(tmp_path / "file")
+    kinds = [kind for kind, _ in rest]
+    outcome, pending, checkpoint, segment = (kinds.index(kind) for kind in (OUTCOME, PENDING, CHECKPOINT, SEGMENT))
+
+    def changed(place: int, payload: bytes) -> list[tuple[int, bytes]]:
+        return [(0, header), *rest[:place], (rest[place][0], payload), *rest[place + 1 :]]
+
+    wrong = {
+        "nothing": [],
+        "no header": rest,
+        "not JSON": [(0, b"{"), *rest],
+        "a list": [(0, b"[]"), *rest],
+        "two headers": [(0, header), (0, header), *rest],
+        "an unknown kind": [(0, header), (9, b""), *rest],
+        "a format that is text": [(0, _with(header, format="1")), *rest],
+        "a version that is none": [(0, _with(header, version=-1)), *rest],
+        "a name that is none": [(0, _with(header, stream="a/b")), *rest],
+        "a config that is none": [(0, _with(header, config={"targets": []})), *rest],
+        "other targets": [(0, _with(header, config={**json.loads(header)["config"], "targets": ["a", "b"]})), *rest],
+        "an id cut short": changed(outcome, b"\xff\xff"),
+        "an id that is no text": changed(outcome, b"\x01\x00\xff"),
+        "an outcome without a version": changed(outcome, b"\x01\x00a" + bytes(16) + b"{}"),
+        "a pending event that is not JSON": changed(pending, b"\x01\x00a"),
+        "a pending event without an answer": changed(pending, b'\x01\x00a{"labelled":true,"since":1.0}'),
+        "a checkpoint cut short": changed(checkpoint, b""),
+        "a checkpoint of another version": changed(checkpoint, bytes(8) + rest[checkpoint][1][8:]),
+        "a segment cut short": changed(segment, rest[segment][1][:-1]),
+        "a segment of nothing": changed(segment, b""),
+        "no first checkpoint": [(0, header), *(one for one in rest if one[0] != CHECKPOINT)],
+        "a hole": [(0, header), *rest[:segment], *rest[segment + 1 :]],
+        "an end that is missing": [(0, header), *rest[: max(i for i, kind in enumerate(kinds) if kind == SEGMENT)]],
+        "outcomes after the log": [(0, header), *rest, rest[outcome]],
+    }
+    for name in json.loads(header):
+        wrong[f"no {name}"] = [(0, _without(header, name)), *rest]
+    for what, records in wrong.items():
+        _hashed(tmp_path / "wrong", records)
+        message = "nothing was refused"
+        try:
+            await restore(other, tmp_path / "wrong", None, 10)
+        except CommandError as error:
+            message = str(error)
+        assert "is whole but not a stream that this program wrote: " in message, what
+        assert "\n" not in message, what
+        assert await other.names() == [], what
+    content = MAGIC + b"\x00" + (2**63).to_bytes(8, "little")
+    for one in (content, MAGIC + b"\x00\x01"):
+        (tmp_path / "wrong").write_bytes(one + hashlib.sha256(one).digest())
+        with pytest.raises(CommandError, match="a record is cut short"):
+            await restore(other, tmp_path / "wrong", None, 10)
+    _hashed(tmp_path / "right", [(0, header), *rest])
+    assert (await restore(other, tmp_path / "right", None, 10)).version == 130
 
 
 def _header(path: Path) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """The server of our own: one a directory, private, gone with its parent."""
 
+import asyncio
+import contextlib
 import os
 import signal
 import stat
@@ -13,6 +15,7 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
+from nobacktrack.service.files import LOG_BYTES
 from nobacktrack.service.store.embedded import EmbeddedError, EmbeddedServer
 from nobacktrack.service.store.redis.store import RedisStore
 from tests.integration.commits import created
@@ -22,6 +25,7 @@ pytestmark = pytest.mark.anyio
 PARENT = """
 import asyncio, sys
 from pathlib import Path
+from nobacktrack.service.files import LOG_BYTES
 from nobacktrack.service.store.embedded import EmbeddedServer
 from nobacktrack.service.store.redis.store import RedisStore
 from nobacktrack.service.store.base import LogPosition
@@ -200,3 +204,24 @@ async def test_a_server_that_hangs_is_killed_in_the_end(tmp_path: Path, monkeypa
     with pytest.raises(EmbeddedError, match="not started"):
         _ = server.pid
     await server.stop()
+
+
+async def test_the_log_is_bounded_from_start_to_start_and_while_the_server_runs(tmp_path: Path) -> None:
+    log, older = tmp_path / "redis.log", tmp_path / "redis.log.1"
+    log.write_bytes(b"earlier\n" * (LOG_BYTES // 8 + 1))
+    server = EmbeddedServer(tmp_path)
+    await server.start()
+    assert b"earlier" not in log.read_bytes()
+    assert older.stat().st_size == LOG_BYTES
+    with log.open("ab") as file:
+        file.write(b"running\n" * (LOG_BYTES // 8 + 1))
+    keeping = asyncio.create_task(server.keep())
+    async with asyncio.timeout(30):
+        while log.stat().st_size > LOG_BYTES:  # noqa: ASYNC110 - a file says nothing when it changes
+            await asyncio.sleep(0.01)
+    keeping.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await keeping
+    await server.stop()
+    assert b"bye bye" in log.read_bytes()  # what the server says last, at the new end of its log
+    assert older.read_bytes().endswith(b"running\n")

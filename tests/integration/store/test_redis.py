@@ -5,12 +5,13 @@ import hashlib
 import os
 import signal
 import time
+from collections.abc import Awaitable, Callable
 
 import pytest
 from redis.asyncio import Redis
 
 from nobacktrack.service.errors import Internal, ServiceError, StoreFull, Unavailable
-from nobacktrack.service.store.base import Committed, Conflict, Duplicate, LogPosition
+from nobacktrack.service.store.base import Committed, Conflict, Duplicate, LogPosition, Snapshot
 from nobacktrack.service.store.embedded import EmbeddedServer
 from nobacktrack.service.store.redis import checkpoints, client
 from nobacktrack.service.store.redis.checkpoints import CHUNK
@@ -123,9 +124,46 @@ async def test_a_name_without_a_head_is_no_stream(redis: Redis, redis_store: Red
     await redis.sadd("nbt:streams", "ghost")  # what a crash in the middle of create or delete leaves
     await created(redis_store)
     assert await redis_store.names() == ["s"]
-    assert await redis_store.create("other", LogPosition.first("e"), "{}", "print", 2) is None
     assert not await redis_store.delete("ghost")
+    assert await redis.smembers("nbt:streams") == {b"s"}
+
+
+async def test_a_name_without_a_head_does_not_count_against_the_limit_for_ever(
+    redis: Redis, redis_store: RedisStore
+) -> None:
+    await redis.sadd("nbt:streams", "ghost", *(f"ghost-{i}" for i in range(2000)))
+    await created(redis_store)
     assert await redis_store.create("other", LogPosition.first("e"), "{}", "print", 2) is not None
+    assert await redis.smembers("nbt:streams") == {b"s", b"other"}
+    assert await redis_store.create("third", LogPosition.first("e"), "{}", "print", 2) is None
+    assert await redis.smembers("nbt:streams") == {b"s", b"other"}
+
+
+@pytest.mark.parametrize("what", ["create", "snapshot", "replace"])
+async def test_a_learner_whose_chunks_are_gone_is_not_kept(
+    redis: Redis, redis_store: RedisStore, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """Where a writer is slower than chunks live, or the server drops keys when it is full."""
+    position = await grown(redis_store, await created(redis_store))
+    write = redis_store._chunks.write
+
+    async def slow(stream: str, version: int, blob: bytes) -> checkpoints.Checkpoint:
+        written = await write(stream, version, blob)
+        await redis.delete(written.keys(stream)[1])
+        return written
+
+    monkeypatch.setattr(redis_store._chunks, "write", slow)
+    before = {key: await redis.dump(key) for key in await redis.keys("*head")}
+    blob, start = bytes(2 * CHUNK), LogPosition(7, "other", bytes(32))
+    attempts: dict[str, Callable[[], Awaitable[object]]] = {
+        "create": lambda: redis_store.create("new", start, "{}", "print", 10, blob),
+        "snapshot": lambda: redis_store.snapshot("s", position.epoch, Snapshot("one", 1, 0.0), blob, 10),
+        "replace": lambda: redis_store.replace("s", position.epoch, start, "{}", "print", blob),
+    }
+    with pytest.raises(Unavailable, match="lost a part of the learner"):
+        await attempts[what]()
+    assert {key: await redis.dump(key) for key in await redis.keys("*head")} == before
+    assert (await redis_store.names(), await redis_store.snapshots("s")) == (["s"], [])
 
 
 async def test_a_large_checkpoint_is_in_chunks_that_stay(redis: Redis, redis_store: RedisStore) -> None:

@@ -2,7 +2,7 @@
 --
 -- KEYS  head, snapshots
 -- ARGV  epoch, name, entry, how many there may be, number of chunks, prefix of their keys
--- gives 'kept', 'conflict', 'taken' or 'full'
+-- gives 'kept', 'conflict', 'taken', 'full', or 'lost' when a chunk does not exist
 
 if redis.call('HGET', KEYS[1], 'epoch') ~= ARGV[1] then
   return 'conflict'
@@ -12,6 +12,11 @@ if redis.call('HEXISTS', KEYS[2], ARGV[2]) == 1 then
 end
 if redis.call('HLEN', KEYS[2]) >= tonumber(ARGV[4]) then
   return 'full'
+end
+for i = 0, tonumber(ARGV[5]) - 1 do
+  if redis.call('EXISTS', ARGV[6] .. i) == 0 then
+    return 'lost'
+  end
 end
 redis.call('HSET', KEYS[2], ARGV[2], ARGV[3])
 for i = 0, tonumber(ARGV[5]) - 1 do

@@ -4,7 +4,7 @@
      "logger": "nobacktrack.service.learners.cache", "message": "checkpoint 17 …",
      "stream": "taxi", "version": 21, "request_id": "5f0c91d2a7b3e684", "trace_id": "…", "span_id": "…"}
 
-    2026-01-01 12:00:00.000 WARNING service.hot: checkpoint 17 … (stream=taxi version=21 request_id=5f0c91d2a7b3e684)
+    2026-01-01 12:00:00.000 WARNING nobacktrack.service.learners.cache: checkpoint 17 … (stream=taxi version=21)
 
 The fields after the message are those that hold where the line is written (`begin`, `add`), and the trace's where there
 is one. But for a stream's name and a request's nothing that was sent is in a line: of an error in the path of a request

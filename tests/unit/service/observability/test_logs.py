@@ -73,7 +73,7 @@ def test_text_says_the_same_to_people() -> None:
     )
     said: list[str] = []
     within(lambda: said.append(logs.Text().format(record)), stream="taxi", request_id="r1")
-    assert said[0].endswith(" WARNING service.hot: no checkpoint (stream=taxi request_id=r1)")
+    assert said[0].endswith(" WARNING nobacktrack.service.learners.cache: no checkpoint (stream=taxi request_id=r1)")
 
 
 def failing(logger: logging.Logger) -> None:

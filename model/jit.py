@@ -53,6 +53,9 @@ def _cache_folder() -> str:
 
 _CACHE = _cache_folder()
 
+KERNELS: set[Callable[..., object]] = set()
+"""The Python functions that are compiled and cached."""
+
 
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
     """Compile `function` with numba under the rules in the head of this file."""
@@ -85,6 +88,8 @@ def inlined(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def _jit(function: Callable[P, R], **options: bool | str) -> Callable[P, R]:
+    if options.get("cache"):
+        KERNELS.add(function)
     before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, _CACHE
     try:
         jit = numba.njit(nogil=True, fastmath=False, error_model="numpy", no_cfunc_wrapper=True, **options)

@@ -1,4 +1,4 @@
-"""A service in a child process: started, waited for, ended. It cannot outlive its parent."""
+"""A service in a child process: started, waited for, stopped. The child cannot outlive its parent."""
 
 import contextlib
 import socket
@@ -6,41 +6,49 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from ..client.sync import Client
 from ..errors import CommandError
+from ..server.log_file import rotate
 
 READY_SECONDS = 180.0
-"""How long a service may take to get ready. The first start compiles the kernels: half a minute, or more where other
-programs want the processor as well."""
+"""How long a service may take to get ready. The first start compiles the kernels: that takes half a minute, or longer
+where other programs use the processor too."""
 
 STOP_SECONDS = 15.0
-"""How long a service may take to stop before it is killed: it lets requests finish first."""
+"""How long a service may take to stop before it is killed. A service lets running requests finish first."""
 
 PRIVATE = ["--embedded", "--anonymous", "--host", "127.0.0.1"]
-"""Options of a service that only its parent knows of."""
+"""Options of a service that only its parent uses."""
 
 PREFIX = "nobacktrack: "
-"""Begins the one line with which a command fails."""
+"""The beginning of the line that says why a command failed."""
 
 
 class LocalService:
     """A child process `nobacktrack serve`, in a session of its own, that writes to `service.log` in `data_dir`.
 
-    The two hold the ends of a socket pair. The child says through it that it is ready, and where; and it ends when
-    this process does, however that happens, because then the kernel closes our end.
+    Parent and child each hold one end of a socket pair. The child sends lines through it: how far its start is, and at
+    last its URL. The kernel closes the parent's end when the parent ends, in whatever way, and then the child stops.
     """
 
-    def __init__(self, data_dir: Path, *, port: int = 0, embedded: bool = False) -> None:
-        """`embedded`: private, whatever the environment says: a store of its own, on loopback, without keys."""
+    def __init__(
+        self, data_dir: Path, *, port: int = 0, embedded: bool = False, say: Callable[[str], None] = lambda _: None
+    ) -> None:
+        """With `embedded` the service has a store of its own, on loopback, without keys, whatever the environment says.
+
+        `say` is told how far the start is, a line each second while the kernels are compiled.
+        """
         self.data_dir = data_dir.resolve()
         self.url = ""
-        """Where it is, once it is ready."""
-        options = ["--port", str(port), "--data-dir", str(self.data_dir), *(PRIVATE if embedded else [])]
+        """The address of the service, once it is ready."""
+        self._say = say
+        private = PRIVATE if embedded else []
+        options = ["--port", str(port), "--data-dir", str(self.data_dir), "--log-file", str(self.log), *private]
         self._command = [sys.executable, "-m", "nobacktrack", "serve", *options]
         self._process: subprocess.Popen[bytes] | None = None
         self._lifeline: socket.socket | None = None
@@ -61,7 +69,7 @@ class LocalService:
 
     @property
     def log(self) -> Path:
-        """What it printed, of this start and earlier ones."""
+        """The file with what the service printed, now and in earlier starts; `service.log.1` has what came before."""
         return self.data_dir / "service.log"
 
     @property
@@ -72,12 +80,13 @@ class LocalService:
         return self._process.pid
 
     def start(self) -> None:
-        """Start it and return when it is ready. Raises CommandError with the child's reason when it ends instead."""
+        """Start the service and return when it is ready. Raises CommandError with its reason when it ends instead."""
         ours, theirs = socket.socketpair()
         self._lifeline = ours
         with theirs:
             try:
                 self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+                rotate(self.log)
                 with self.log.open("ab") as log:
                     self._log_start = log.tell()
                     self._process = subprocess.Popen(  # noqa: S603 - our own program
@@ -98,34 +107,44 @@ class LocalService:
         self.url = self._wait(ours)
 
     def _wait(self, lifeline: socket.socket) -> str:
-        lifeline.settimeout(READY_SECONDS)
-        try:
-            message = lifeline.recv(1024)
-        except TimeoutError as error:
-            raise CommandError(
-                f"the service was not ready within {READY_SECONDS:g} s; its log is {self.log}"
-            ) from error
-        if not message:
-            raise CommandError(self._last_words())
-        return message.decode().strip()
+        """The URL that the child sends when it is ready. What it sends before goes to `say`."""
+        deadline = time.monotonic() + READY_SECONDS
+        received = b""
+        while True:
+            try:
+                # Never 0, which would mean not to wait at all.
+                lifeline.settimeout(max(deadline - time.monotonic(), 0.001))
+                message = lifeline.recv(1024)
+            except TimeoutError as error:
+                raise CommandError(
+                    f"the service was not ready within {READY_SECONDS:g} s; its log, {self.log}, may say why"
+                ) from error
+            if not message:
+                raise CommandError(self._last_words())
+            *lines, received = (received + message).split(b"\n")
+            for line in map(bytes.decode, lines):
+                if line.startswith("http"):
+                    return line
+                self._say(line)
 
     def check(self) -> None:
-        """Raise CommandError, with the reason, when it has ended by itself."""
+        """Raise CommandError, with the reason, when the service has ended by itself."""
         if self._process is not None and self._process.poll() is not None:
             raise CommandError(self._last_words())
 
     def _last_words(self) -> str:
         """Why the child ended, in one line."""
         with self.log.open("rb") as log:
-            log.seek(self._log_start)
+            # A file that is shorter than where this start began has been rotated since: all of it is of this start.
+            log.seek(0 if self.log.stat().st_size < self._log_start else self._log_start)
             lines = log.read().decode(errors="replace").splitlines()
         last = lines[-1].strip() if lines else ""
         if last.startswith(PREFIX):
             return last.removeprefix(PREFIX)
-        return f"the service ended: {last or 'without a word'} (its log is {self.log})"
+        return f"the service ended: {last or 'it printed nothing'} (its log is {self.log})"
 
     def stop(self) -> None:
-        """End it in order and wait; kill it when it takes too long. Does nothing when it is not running."""
+        """Ask the service to stop and wait; kill it after STOP_SECONDS. Does nothing when it does not run."""
         if self._process is not None:
             self._process.terminate()
             try:
@@ -139,18 +158,23 @@ class LocalService:
 
 
 @contextlib.contextmanager
-def private_service() -> Iterator[str]:
-    """The URL of a service with a temporary store and a free port, both gone at the end."""
-    # A server that is being stopped may still be removing its own files.
+def private_service(say: Callable[[str], None] = lambda _: None) -> Iterator[str]:
+    """Yield the URL of a service with a temporary store on a free port; both are removed at the end.
+
+    `say` is told how far the start is.
+    """
+    # The store's server may still be removing its own files while it stops.
     temporary = tempfile.TemporaryDirectory(prefix="nobacktrack-", ignore_cleanup_errors=True)
-    with temporary as directory, LocalService(Path(directory), embedded=True) as service:
+    with temporary as directory, LocalService(Path(directory), embedded=True, say=say) as service:
         yield service.url
 
 
 def wait_until_ready(client: Client) -> None:
-    """Return when a service that somebody else runs takes events; CommandError when it does not in READY_SECONDS."""
+    """Return when a service that somebody else runs takes events. Raises CommandError after READY_SECONDS."""
     deadline = time.monotonic() + READY_SECONDS
     while not client.ready():
         if time.monotonic() > deadline:
-            raise CommandError(f"the service at {client.url} is not ready; is it running, and is the URL right?")
+            raise CommandError(
+                f"the service at {client.url} is not ready: check that it runs and that the URL is right"
+            )
         time.sleep(0.2)

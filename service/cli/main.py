@@ -1,4 +1,4 @@
-"""The command line: reads arguments, calls what does the work, turns a failure into one line and exit code 1."""
+"""The command line: reads the arguments, calls the code that does the work, turns a failure into one line."""
 
 import contextlib
 import itertools
@@ -6,14 +6,14 @@ import re
 import signal
 import socket
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ..client.sync import Client, ClientError
 from ..errors import CommandError
@@ -24,6 +24,7 @@ from .demo import run as demo
 from .demo.daily import Seasons
 from .demo.sources import Machine
 from .options import DataDir, Host, Json, Port, Url, key, print_
+from .progress import progress_bar, waiting
 from .replay import csv_events
 from .replay.replay import replay as replay_rows
 from .replay.report import Recording, page
@@ -62,13 +63,23 @@ def _options(
 
 def main() -> None:
     """The entry point of `nobacktrack`."""
-    # A kill is as clean as Ctrl-C.
+    # SIGTERM ends a command as cleanly as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app(prog_name="nobacktrack")
     except (CommandError, ClientError) as error:
-        print(f"{local_service.PREFIX}{error}", file=sys.stderr)
-        sys.exit(1)
+        _fail(str(error))
+    except ModuleNotFoundError:
+        raise  # nobacktrack.__main__ says what to install
+    except Exception as error:
+        # Not foreseen, so the traceback is worth having. The last line says why, as for every other failure.
+        traceback.print_exc()
+        _fail(f"unexpected {type(error).__name__}: {error}; a fault of nobacktrack, see the lines above")
+
+
+def _fail(reason: str) -> NoReturn:
+    print(f"{local_service.PREFIX}{' '.join(reason.split())}", file=sys.stderr)
+    sys.exit(1)
 
 
 @app.command(epilog="Example: nobacktrack serve --port 9000 --data-dir /var/lib/nobacktrack")
@@ -81,18 +92,19 @@ def serve(
     ] = False,
     anonymous: Annotated[bool, typer.Option("--anonymous", hidden=True)] = False,
     parent_fd: Annotated[int | None, typer.Option(hidden=True)] = None,
+    log_file: Annotated[Path | None, typer.Option(hidden=True)] = None,
 ) -> None:
-    """Run the service until Ctrl-C or a kill. Without REDIS_URL it starts a store of its own in the data directory."""
+    """Run the service until Ctrl-C or SIGTERM. Without REDIS_URL it starts its own store in the data directory."""
     settings = read_settings(host=host, port=port, data_dir=data_dir)
     if embedded:
         settings = settings.model_copy(update={"redis_url": None})
     if anonymous:
         settings = settings.model_copy(update={"keys_file": None})
     with listen(settings.host, settings.port, settings.socket_seconds) as listener:
-        # Here, because it loads the compiler: a second that neither a port in use nor another command waits for.
+        # Imported here because it loads the compiler, which takes a second that no other command needs.
         from ..server.run import run
 
-        run(settings, listener, typer.echo, None if parent_fd is None else socket.socket(fileno=parent_fd))
+        run(settings, listener, typer.echo, None if parent_fd is None else socket.socket(fileno=parent_fd), log_file)
 
 
 @app.command("demo", epilog="Example: nobacktrack demo --port 9000")
@@ -107,35 +119,37 @@ def demo_(
     interval: Annotated[float, typer.Option(min=0.01, help="Seconds between two measurements.")] = 1.0,
     log_every: Annotated[float, typer.Option(min=0.0, hidden=True)] = 10.0,
 ) -> None:
-    """Predict this machine's own load, memory, network and disk rates, or a made-up series, live, until Ctrl-C.
+    """Predict this machine's own load, memory, network and disk rates, or a made-up series, live until Ctrl-C.
 
-    Starts a service of its own unless --url names one. The stream stays in the store: run it again and it goes on.
+    Starts its own service unless --url names one. The stream stays in the store, and the next run continues it.
     """
     console = Console()
     with contextlib.suppress(KeyboardInterrupt), contextlib.ExitStack() as stack:
         if url is None:
             settings = read_settings(port=port, data_dir=data_dir)
-            service = local_service.LocalService(settings.data_dir, port=settings.port)
-            with _waiting(console, "starting the service; the first time it compiles the kernels"):
+            with waiting(console, "starting the service; the first start compiles the kernels") as say:
+                service = local_service.LocalService(settings.data_dir, port=settings.port, say=say)
                 stack.enter_context(service)
             client = stack.enter_context(Client(service.url, key=key(), retries=0))
             check: Callable[[], None] = service.check
         else:
             client = stack.enter_context(Client(url, key=key(), retries=0))
-            with _waiting(console, f"waiting for {url}"):
+            with waiting(console, f"waiting for {url}"):
                 local_service.wait_until_ready(client)
             check = _unwatched
-        # Not before the service is ready: rates are means since the source was made.
+        # Made once the service is ready: the first rates are means since this moment.
         fed = Machine() if source == "machine" else Seasons()
         demo.run(client, console, fed, interval=interval, log_every=log_every, check=check)
 
 
 @app.command(epilog="Example: nobacktrack replay taxi.csv --target rides --time timestamp")
 def replay(
-    file: Annotated[Path, typer.Argument(help="CSV with a header; an empty cell is missing.", metavar="FILE.csv")],
+    file: Annotated[
+        Path, typer.Argument(help="A CSV file with a header; an empty cell is a missing value.", metavar="FILE.csv")
+    ],
     targets: Annotated[list[str], typer.Option("--target", help="Column to predict; repeatable.", metavar="COLUMN")],
     inputs: Annotated[
-        list[str] | None, typer.Option("--input", help="Column known beforehand; repeatable.", metavar="COLUMN")
+        list[str] | None, typer.Option("--input", help="Column that is known in advance; repeatable.", metavar="COLUMN")
     ] = None,
     time: Annotated[str | None, typer.Option(help="Column of ISO 8601 times.", metavar="COLUMN")] = None,
     stream: Annotated[str | None, typer.Option(help="Name of the stream.", show_default="the file's name")] = None,
@@ -146,20 +160,21 @@ def replay(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Send a CSV file through a service, and say how well it was predicted.
+    """Send a CSV file through a service and print how well it was predicted.
 
-    Through a private service with a temporary store, unless --url names one. Persistence predicts the last value.
+    Starts a private service with a temporary store unless --url names one. Persistence predicts the last value.
     """
     name = stream or re.sub(r"[^A-Za-z0-9_-]+", "-", file.stem)[:64]
     rows = csv_events.read(file, targets, inputs or [], time)
     first = next(rows, None)
     if first is None:
-        raise CommandError(f"{file} has no rows")
+        raise CommandError(f"{file} has no rows below its header: add events, or name another file")
     if report is not None and not report.parent.is_dir():
-        raise CommandError(f"there is no directory {report.parent}")  # said now, not when all is done
+        # Checked before the work, not after it.
+        raise CommandError(f"there is no directory {report.parent}: create it, or choose another file for --report")
     config: dict[str, Any] = {"targets": targets, "inputs": inputs or []} | ({} if units is None else {"units": units})
     lines = csv_events.count_lines(file)
-    with _service(url) as address, Client(address, key=key()) as client, _progress(lines) as progress:
+    with _service(url) as address, Client(address, key=key()) as client, progress_bar(lines) as progress:
         used = client.create(name, config).config
         recording = None if report is None else Recording(targets)
         record = None if recording is None else recording.add
@@ -173,45 +188,19 @@ def _write(path: Path, text: str) -> None:
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise CommandError(f"{path} cannot be written: {error.strerror}") from error
+        raise CommandError(f"cannot write {path}: {error.strerror}; choose another file for --report") from error
 
 
 def _unwatched() -> None:
-    """A service that somebody else runs: whether it still does, only its answers say."""
+    """The check of a service that somebody else runs: only its answers say whether it still runs."""
 
 
 @contextlib.contextmanager
 def _service(url: str | None) -> Iterator[str]:
-    """The URL of the service to use: the one given, or a private one."""
+    """Yield `url`, or the URL of a private service when it is None."""
     with contextlib.ExitStack() as stack:
         if url is None:
-            with _waiting(Console(stderr=True), "starting a private service; the first time it compiles the kernels"):
-                url = stack.enter_context(local_service.private_service())
+            text = "starting a private service; the first start compiles the kernels"
+            with waiting(Console(stderr=True), text) as say:
+                url = stack.enter_context(local_service.private_service(say))
         yield url
-
-
-@contextlib.contextmanager
-def _waiting(console: Console, text: str) -> Iterator[None]:
-    """Say why nothing happens."""
-    if console.file.isatty():
-        with console.status(text):
-            yield
-    else:
-        print(text, file=console.file, flush=True)
-        yield
-
-
-@contextlib.contextmanager
-def _progress(lines: int | None) -> Iterator[Callable[[int], None]]:
-    """A progress bar over the lines of a file, on standard error; nothing where that is not a terminal."""
-    console = Console(stderr=True)
-    columns = (TextColumn("lines"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.file.isatty()) as bar:
-        task = bar.add_task("", total=lines)
-
-        def reached(line: int) -> None:
-            # Drawing is slower than learning.
-            if line % 100 == 0 or line == lines:
-                bar.update(task, completed=line)
-
-        yield reached

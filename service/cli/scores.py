@@ -1,4 +1,4 @@
-"""How well the targets of a stream were predicted, beside persistence: the last value as prediction."""
+"""How well the targets of a stream were predicted, compared with persistence, which predicts the last value."""
 
 import math
 from collections.abc import Iterable
@@ -28,12 +28,12 @@ class Score:
 
     @property
     def persistence_rmse(self) -> float | None:
-        """The same of the last value as prediction."""
+        """Root mean squared error of persistence, in the target's own unit."""
         return math.sqrt(self.persistence_squares / self.scored) if self.scored else None
 
     @property
     def ratio(self) -> float | None:
-        """Of the two; None where persistence is never wrong."""
+        """`rmse` over `persistence_rmse`; None where persistence is never wrong."""
         return math.sqrt(self.squares / self.persistence_squares) if self.persistence_squares else None
 
 
@@ -57,6 +57,6 @@ class Scores:
 
     @property
     def ratio(self) -> float | None:
-        """Of all targets together: the root of the mean of their squared ratios."""
+        """The ratio over all targets: the root of the mean of their squared ratios."""
         ratios = [score.ratio for score in self.targets.values() if score.ratio is not None]
         return math.sqrt(sum(ratio**2 for ratio in ratios) / len(ratios)) if ratios else None

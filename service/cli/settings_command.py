@@ -1,4 +1,4 @@
-"""`nobacktrack settings`: what is in force, and where it comes from."""
+"""`nobacktrack settings`: the value of each setting, and where the value comes from."""
 
 import dataclasses
 import json

@@ -1,6 +1,6 @@
 """Commands that work on a store, whether or not a service runs on it: replays, exports, imports.
 
-They load the compiler, and so only when they run.
+Each imports its work when it runs, because that loads the compiler.
 """
 
 import asyncio

@@ -68,27 +68,27 @@ class AsyncClient:
         await self.close()
 
     async def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         await self._http.aclose()
 
     async def create(self, stream: str, config: Mapping[str, Any] | None = None, **fields: Any) -> StreamStatus:
-        """Make a stream, or find the same one there."""
+        """Create a stream; see `Client.create`."""
         return await self._ask(calls.create(stream, config, fields))
 
     async def status(self, stream: str) -> StreamStatus:
-        """The stream as it is now."""
+        """The status of a stream; see `Client.status`."""
         return await self._ask(calls.status(stream))
 
     async def streams(self) -> list[str]:
-        """Names of all streams."""
+        """The names of all streams that the key may read."""
         return [name async for page in self._pages(detail=False) for name in page.streams]
 
     async def heads(self) -> list[StreamHead]:
-        """All streams with their versions and targets."""
+        """The names, versions and targets of all streams that the key may read."""
         return [head async for page in self._pages(detail=True) for head in page.heads or []]
 
     async def delete(self, stream: str) -> None:
-        """Remove a stream and everything that it has learnt. Asked once."""
+        """Delete a stream; see `Client.delete`."""
         await self._ask(calls.delete(stream))
 
     async def observe(
@@ -99,11 +99,14 @@ class AsyncClient:
         time: datetime | None = None,
         id: str | None = None,  # noqa: A002 - the name it has on the wire
     ) -> Outcome:
-        """Learn one event, and get what the learner thought of it beforehand."""
+        """Learn one event; return what was predicted before the event was known. See `Client.observe`."""
         return await self._ask(calls.observe(stream, y, x, time, id, make_id=self._policy.retries > 0))
 
     async def observe_many(self, stream: str, events: AsyncIterable[Event] | Iterable[Event]) -> AsyncIterator[Answer]:
-        """Learn events in order and yield one answer for each. The events may come from an asynchronous generator."""
+        """Learn events in order and yield one answer for each; see `Client.observe_many`.
+
+        The events may also come from an asynchronous generator.
+        """
         bulk = Bulk(self.url, stream, repeat=self._policy.retries > 0)
         async for event in _each(events):
             if bulk.add(event):
@@ -120,35 +123,35 @@ class AsyncClient:
         time: datetime | None = None,
         id: str | None = None,  # noqa: A002 - the name it has on the wire
     ) -> Outcome:
-        """What an event will be whose target is not known yet; `label` says it later, under the outcome's id."""
+        """Predict an event whose targets are not known yet; see `Client.predict`."""
         return await self._ask(calls.predict(stream, x, time, id))
 
     async def label(self, stream: str, id: str, y: Mapping[str, float | str | None]) -> Outcome:  # noqa: A002
-        """Learn the event of this id, now that its target is known."""
+        """Learn the event with this id, now that its targets `y` are known; see `Client.label`."""
         return await self._ask(calls.label(stream, id, y))
 
     def watch(self, stream: str, after: int | None = None) -> AsyncGenerator[Outcome, None]:
-        """The outcomes of a stream as they come; those after version `after` first.
+        """Yield the outcomes of a stream as they come; see `Client.watch`.
 
-        Its connection ends with the generator: leave one that goes on with `contextlib.aclosing`.
+        The connection ends with the generator. Use `contextlib.aclosing` to leave a generator that has not ended.
         """
         return self._exchange(Watch(stream, after, repeat=self._policy.retries > 0))
 
     async def forecast(
         self, stream: str, horizon: int = 1, *, x: Sequence[Mapping[str, Value]] | None = None
     ) -> Forecast:
-        """The steps to come: `horizon` of them, or one for each of the future inputs `x`. Changes nothing."""
+        """Forecast `horizon` steps, or one step for each of the future inputs `x`; see `Client.forecast`."""
         return await self._ask(calls.forecast(stream, horizon, x))
 
     async def ready(self) -> bool:
-        """Whether the service is there and takes events."""
+        """Whether the service answers and takes events. Sent once."""
         try:
             return calls.is_ready(await self._http.send(calls.READY.build(self._http, self._timeout)))
         except httpx.RequestError:
             return False
 
     async def metrics(self) -> str:
-        """The service's metrics, in Prometheus' text format."""
+        """The metrics of the service, in Prometheus' text format."""
         return await self._ask(calls.metrics())
 
     async def _pages(self, *, detail: bool) -> AsyncIterator[StreamList]:

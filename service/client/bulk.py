@@ -9,8 +9,8 @@ from .errors import PASSING, ApiError, Unreachable
 
 CHUNK_EVENTS = 1000
 CHUNK_BYTES = 64 * 1024
-"""Bounds of one NDJSON request. It is sent whole before the answer is read, so it has to fit into the buffers on the
-way: a service whose answers nobody reads yet stops reading."""
+"""The most events and bytes of one NDJSON request. A request is sent whole before its answer is read. It has to fit
+into the buffers between client and service, because a service whose answers nobody reads stops reading."""
 
 
 class Bulk:
@@ -35,7 +35,7 @@ class Bulk:
         self._outage: Problem | None = None
 
     def add(self, event: Event) -> bool:
-        """Take an event. Returns whether a request is full, and has to be answered before the next event is added."""
+        """Take an event. Returns whether a request is full: it has to be answered before the next `add`."""
         if self._repeat and event.id is None:
             event = event.model_copy(update={"id": new_id()})
         line = encode(event) + b"\n"
@@ -47,7 +47,7 @@ class Bulk:
         return full
 
     def flush(self) -> bool:
-        """What was collected is the next request. Returns whether there is one."""
+        """Make the collected events the next request. Returns whether there are any."""
         assert not self._waiting, "one request after the other"
         self._waiting.extend(self._collected)
         self._sent += len(self._collected)
@@ -60,19 +60,19 @@ class Bulk:
         return not self._waiting
 
     def request(self) -> Request:
-        """The events without an answer, as they were sent first."""
+        """The request with the events that have no answer, as they were sent first."""
         self._rest, self._outage = b"", None
         return Request(
             method="POST", path=path(self._stream, "events"), content=b"".join(self._waiting), headers=NDJSON
         )
 
     def opened(self, status: int) -> bool:
-        """Only answers are progress."""
+        """False: only answers are progress."""
         return False
 
     def read(self, part: bytes) -> Iterator[Answer]:
-        """Answers up to the first event that was refused because the service was away."""
-        # Not httpx's own lines: they also end at U+2028, which JSON may contain.
+        """The answers in `part`, up to the first event that was refused because the service was away."""
+        # Not split by httpx: its lines also end at U+2028, which JSON may contain.
         *lines, self._rest = (self._rest + part).split(b"\n")
         for line in lines:
             if line and self._outage is None:

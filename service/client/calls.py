@@ -1,4 +1,4 @@
-"""What a client may ask: each request, and what its answer means. No input or output."""
+"""Each request that a client can send, and what its answer means. No input or output."""
 
 import json
 import uuid
@@ -29,7 +29,7 @@ from ..schemas import (  # fmt: skip
 from .errors import ApiError, Unreachable, read_problem
 
 Answer: TypeAlias = Outcome | Problem
-"""What comes back for one event of many."""
+"""The answer to one event of many."""
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
@@ -40,7 +40,7 @@ NDJSON = {"content-type": "application/x-ndjson"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A request, before it belongs to a connection."""
+    """A request that does not belong to a connection yet."""
 
     method: str
     path: str
@@ -49,7 +49,7 @@ class Request:
     headers: Mapping[str, str] | None = None
 
     def build(self, http: httpx.Client | httpx.AsyncClient, timeout: float | httpx.Timeout) -> httpx.Request:
-        """The request as `http` sends it; `timeout` in seconds is for each step."""
+        """The request as `http` sends it. `timeout` is in seconds, for each step."""
         return http.build_request(
             self.method, self.path, params=self.params, content=self.content, headers=self.headers, timeout=timeout
         )
@@ -60,18 +60,18 @@ class Call(Request, Generic[T]):
     """A request with one answer."""
 
     read: Callable[[bytes], T]
-    """The meaning of the body of a success."""
+    """Turns the body of a successful answer into its value."""
     repeatable: bool = True
     """Whether sending it twice does the same as sending it once."""
 
     def answer(self, response: httpx.Response) -> T:
-        """What the service said. Raises ApiError for a refusal, Unreachable for what makes no sense."""
+        """The value of a response. Raises ApiError for a refusal, Unreachable for a body that makes no sense."""
         check(response)
         return self.read(response.content)
 
 
 class Question(Wire):
-    """An event without its target: what will it be?"""
+    """An event without its targets, to be predicted."""
 
     id: EventId
     time: AwareDatetime | None = None
@@ -79,7 +79,7 @@ class Question(Wire):
 
 
 class Label(Wire):
-    """The target of an event that was sent without one."""
+    """The targets of an event that was sent without them."""
 
     y: Targets
 
@@ -92,22 +92,22 @@ def check(response: httpx.Response) -> None:
 
 
 def new_id() -> str:
-    """An id that no other event has."""
+    """A new id: 32 random hex digits."""
     return uuid.uuid4().hex
 
 
 def path(stream: str, *rest: str) -> str:
-    """The path of a stream, or of something of it; a name that is none cannot lead elsewhere."""
+    """The path of a stream, or of a resource below it. Parts are quoted, so no name leads to another path."""
     return "/".join(("/v1/streams", *(quote(part, safe="") for part in (stream, *rest))))
 
 
 def encode(event: BaseModel) -> bytes:
-    """An event as JSON, without the fields that it does not have."""
+    """An event as JSON, without the fields that have their defaults."""
     return event.model_dump_json(exclude_defaults=True).encode()
 
 
 def read(model: type[M], content: str | bytes) -> M:
-    """A body of this kind; fields of a newer service are passed over. Raises Unreachable."""
+    """Parse a body. Fields that only a newer service knows are ignored. Raises Unreachable for any other body."""
     try:
         return model.model_validate_json(content, extra="ignore")
     except ValidationError as error:
@@ -115,7 +115,7 @@ def read(model: type[M], content: str | bytes) -> M:
 
 
 def read_answer(content: str | bytes) -> Answer:
-    """One answer of many. Raises Unreachable."""
+    """Parse one answer of many. Raises Unreachable when it is neither an Outcome nor a Problem."""
     try:
         return Outcome.model_validate_json(content, extra="ignore")
     except ValidationError:
@@ -126,8 +126,8 @@ def read_answer(content: str | bytes) -> Answer:
 
 
 def create(stream: str, config: Mapping[str, Any] | None, fields: Mapping[str, Any]) -> Call[StreamStatus]:
-    """Make a stream; the same again finds it."""
-    # Not a pydantic model: which configurations there are is for the service to say, in its words.
+    """Create a stream. Repeating the request changes nothing."""
+    # Not a pydantic model: the service decides which configurations are possible, and explains a refusal.
     content = json.dumps({**(config or {}), **fields}, allow_nan=False).encode()
     return Call(
         method="PUT", path=path(stream), content=content, headers=JSON, read=lambda body: read(StreamStatus, body)
@@ -135,12 +135,12 @@ def create(stream: str, config: Mapping[str, Any] | None, fields: Mapping[str, A
 
 
 def status(stream: str) -> Call[StreamStatus]:
-    """The stream as it is now."""
+    """The status of a stream."""
     return Call(method="GET", path=path(stream), read=lambda body: read(StreamStatus, body))
 
 
 def page(after: str | None, *, detail: bool) -> Call[StreamList]:
-    """A page of the list of streams, of those behind the name `after`; with versions and targets where `detail`."""
+    """A page of the list of streams: those after the name `after`; with versions and targets if `detail`."""
     params: dict[str, str | int | bool] = {"detail": True} if detail else {}
     if after is not None:
         params["after"] = after
@@ -148,7 +148,7 @@ def page(after: str | None, *, detail: bool) -> Call[StreamList]:
 
 
 def delete(stream: str) -> Call[None]:
-    """Remove a stream. Not repeated: somebody may have made another of that name meanwhile."""
+    """Delete a stream. Not repeatable: another stream of that name may have been created meanwhile."""
     return Call(method="DELETE", path=path(stream), repeatable=False, read=lambda _: None)
 
 
@@ -161,7 +161,7 @@ def observe(
     *,
     make_id: bool,
 ) -> Call[Outcome]:
-    """Learn one event; one without an id cannot be repeated, so it gets one where `make_id`."""
+    """Learn one event. An event without an id cannot be repeated: with `make_id` it gets one."""
     if event_id is None and make_id:
         event_id = new_id()
     event = Event(id=event_id, time=time, y=dict(y), x=None if x is None else dict(x))
@@ -171,18 +171,18 @@ def observe(
 def predict(
     stream: str, x: Mapping[str, float | None] | None, time: datetime | None, event_id: str | None
 ) -> Call[Outcome]:
-    """Ask what an event will be; its target follows under its id, so it has one in any case."""
+    """Predict an event. Its targets follow under its id, so an event without an id gets one."""
     question = Question(id=event_id or new_id(), time=time, x=None if x is None else dict(x))
     return _about_event("POST", path(stream, "events"), question, repeatable=True)
 
 
 def label(stream: str, event_id: str, y: Mapping[str, float | str | None]) -> Call[Outcome]:
-    """Say what the event was."""
+    """Send the targets of an event that was predicted."""
     return _about_event("PUT", path(stream, "events", event_id, "label"), Label(y=dict(y)), repeatable=True)
 
 
 def forecast(stream: str, horizon: int, x: Sequence[Mapping[str, Value]] | None) -> Call[Forecast]:
-    """The steps to come: `horizon` of them, or one for each of the future inputs `x`. Changes nothing."""
+    """Forecast `horizon` steps, or one step for each of the future inputs `x`. Changes nothing."""
     if x is None:
         return Call(
             method="GET",
@@ -200,7 +200,7 @@ def forecast(stream: str, horizon: int, x: Sequence[Mapping[str, Value]] | None)
 
 
 def metrics() -> Call[str]:
-    """The service's metrics, in Prometheus' text format."""
+    """The metrics of the service, in Prometheus' text format."""
     return Call(method="GET", path="/metrics", read=lambda body: body.decode(errors="replace"))
 
 
@@ -208,12 +208,12 @@ READY = Request(method="GET", path="/readyz")
 
 
 def is_ready(response: httpx.Response) -> bool:
-    """Whether the service is there and takes events."""
+    """Whether this answer to READY means that the service takes events."""
     return response.status_code == HTTPStatus.OK
 
 
 def authorization(key: str | None) -> dict[str, str]:
-    """The header that shows a key. Raises ValueError for what cannot be one, without repeating it."""
+    """The header that sends a key. Raises ValueError, without repeating the key, for text that cannot be a key."""
     if key is None:
         return {}
     if not key or not key.isascii() or not key.isprintable() or " " in key:

@@ -1,8 +1,8 @@
-"""What a client raises.
+"""The errors that a client raises.
 
 ClientError
-├── ApiError      the service said no: `problem` has what it said
-└── Unreachable   no answer, half an answer, or one that is not of this service
+├── ApiError      the service refused: `problem` is its answer
+└── Unreachable   no answer, half an answer, or an answer that is not of this service
 """
 
 from http import HTTPStatus
@@ -15,20 +15,20 @@ PASSING = frozenset({
     HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE,
     HTTPStatus.GATEWAY_TIMEOUT,
 })  # fmt: skip
-"""Refusals that may be gone in a moment. A store that is full (507) is not among them: somebody has to make room."""
+"""Refusals that may pass by themselves. A full store (507) does not: somebody has to make room."""
 
 
 class ClientError(Exception):
-    """The base of everything that a client raises."""
+    """The base of all errors of the clients."""
 
 
 class Unreachable(ClientError):
-    """The service gave no answer, or none that makes sense; what it did is unknown."""
+    """The service gave no answer, or none that makes sense. Whether it did what was asked is unknown."""
 
     def __init__(self, message: str, *, passing: bool = True) -> None:
         super().__init__(message)
         self.passing = passing
-        """Whether asking again may help."""
+        """Whether sending the request again may help."""
 
 
 class ApiError(ClientError):
@@ -45,18 +45,18 @@ class ApiError(ClientError):
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds after which it makes sense to come again, where the service said so."""
+        """Seconds that the service asks to wait before the next attempt; None where it does not say."""
         seconds = (self.problem.model_extra or {}).get("retry_after")
         return seconds if isinstance(seconds, int | float) else None
 
     @property
     def passing(self) -> bool:
-        """Whether asking again may help."""
+        """Whether sending the request again may help."""
         return self.status in PASSING
 
 
 def read_problem(status: int, content: bytes, retry_after: str | None = None) -> Problem:
-    """The problem in a refusal, also where something in between refused in its own words.
+    """The problem in a refusal; also where a proxy refused in its own words.
 
     `retry_after` is the header of that name; of its two forms only the number of seconds is read.
     """

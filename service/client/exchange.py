@@ -1,4 +1,4 @@
-"""An answer that comes in pieces, and may have to be asked for again where it broke off. No input or output.
+"""An answer that comes in pieces, and that is requested again from where it broke off. No input or output.
 
 while not exchange.done:
     send exchange.request(), and when its response is a success:
@@ -16,23 +16,23 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class Exchange(Protocol[T_co]):
-    """What `Client` and `AsyncClient` send and read, without knowing what it is about."""
+    """Requests and answers as `Client` and `AsyncClient` send and read them, whatever they are about."""
 
     idle: float | None
-    """Seconds without a byte after which the connection counts as lost; None: as for every other request."""
+    """Seconds without a byte after which the connection counts as lost; None for the timeout of other requests."""
 
     @property
     def done(self) -> bool:
-        """Whether there is nothing to ask for any more."""
+        """Whether everything is answered."""
 
     def request(self) -> Request:
-        """What is to be sent now: what is still missing."""
+        """The request for what is still missing."""
 
     def opened(self, status: int) -> bool:
-        """The response is a success. Returns whether that alone is progress."""
+        """Take the status of a successful response. Returns whether that alone is progress."""
 
     def read(self, part: bytes) -> Iterator[T_co]:
-        """The answers that a piece of the body completes. Raises Unreachable."""
+        """The answers that a piece of the body completes. Raises Unreachable for a body that makes no sense."""
 
     def ended(self) -> None:
-        """The body has ended. Raises ApiError or Unreachable where something is missing."""
+        """Take the end of the body. Raises ApiError or Unreachable when answers are missing."""

@@ -1,4 +1,4 @@
-"""When a client asks again: the same request, after a pause, as long as that is safe and may help."""
+"""When a client sends a request again: after a pause, as long as that is safe and may help."""
 
 import random
 import time
@@ -12,39 +12,39 @@ import httpx
 from .errors import ApiError, Unreachable
 
 FIRST_PAUSE = 0.2
-"""Longest pause before the second attempt, in seconds; each further one is twice as long,"""
+"""Seconds: the longest pause before the second attempt. Each further pause may be twice as long."""
 LONGEST_PAUSE = 5.0
-"""up to this."""
+"""Seconds: the longest pause before any attempt, beside what the service asks for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How often and how long a client asks for one thing."""
+    """How often and how long a client sends one request."""
 
     url: str
-    """Of the service, for messages."""
+    """The address of the service, for messages."""
     retries: int = 5
-    """Attempts after the first; 0 asks once."""
+    """Further attempts after the first; with 0, a request is sent once."""
     deadline: float = 15.0
-    """Seconds from the first attempt after which no further one begins. Those that did begin end soon after."""
+    """Seconds from the first attempt after which no other begins. An attempt under way ends soon after."""
     clock: Callable[[], float] = time.monotonic
     chance: Callable[[], float] = random.SystemRandom().random
-    """From 0 to 1: what keeps clients that failed together from coming back together."""
+    """A random number from 0 to 1, so that clients that failed together do not come back together."""
 
     def attempts(self, *, repeatable: bool = True) -> "Attempts":
-        """For one thing that is asked for; what must not be repeated has one attempt."""
+        """The attempts at one request. A request that must not be repeated has one attempt."""
         return Attempts(self, self.retries if repeatable else 0)
 
 
 class Attempts:
-    """Attempts at one thing. `with` surrounds each: it swallows a failure that is worth a further attempt.
+    """The attempts at one request. Each runs in `with`, which swallows a failure that is worth another attempt.
 
         while not done:
             with attempts:
-                ...            # ask; done = True
+                ...            # send and read; done = True
             sleep(attempts.pause)
 
-    Every failure of httpx leaves as Unreachable.
+    Every error of httpx becomes Unreachable.
     """
 
     def __init__(self, policy: Policy, retries: int) -> None:
@@ -56,12 +56,12 @@ class Attempts:
         """Seconds to wait before the next attempt."""
 
     def progress(self) -> None:
-        """Something was answered: what fails after it is a new failure."""
+        """Take note that a part was answered: a failure after that is counted from the start."""
         self._failed = 0
         self._due = self._policy.clock() + self._policy.deadline
 
     def timeout(self, usual: float) -> float:
-        """Seconds that a step of the next attempt may take: of the first, `usual`; later not beyond the deadline."""
+        """Seconds for a step of the next attempt: `usual` for the first, later no longer than until the deadline."""
         return usual if self._failed == 0 else min(usual, max(self._due - self._policy.clock(), FIRST_PAUSE))
 
     def __enter__(self) -> Self:
@@ -87,11 +87,11 @@ class Attempts:
         raise failure from error
 
     def _again(self, failure: Unreachable | ApiError) -> bool:
-        """Whether there is to be a further attempt; `pause` is before it."""
+        """Whether another attempt follows; sets the `pause` before it."""
         if not failure.passing or self._failed >= self._retries:
             return False
         longest = min(FIRST_PAUSE * 2**self._failed, LONGEST_PAUSE)
-        # At least half: a server that restarts needs the whole time. What the service asks for comes first.
+        # At least half of the longest pause: a server that restarts needs time. What the service asks for is added.
         pause = longest * (1 + self._policy.chance()) / 2
         if isinstance(failure, ApiError) and failure.retry_after is not None:
             pause += failure.retry_after

@@ -59,17 +59,21 @@ class Client:
         deadline: float = 15.0,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        """`timeout` in seconds is for each step of a request: connecting, sending, waiting for the next bytes.
+        """Make a client; it connects with its first request.
 
-        `key` is shown as a bearer token. `retries` and `deadline` are for each thing that is asked for; where an answer
-        comes in pieces, for each piece. Raises Unreachable for what is no URL, ValueError for what is no key.
+        `url`: address of the service. `timeout`: seconds for each step of a request: connecting, sending, waiting for
+        the next bytes. `key`: sent as a bearer token. `retries`: further attempts after the first. `deadline`: seconds
+        from the first attempt after which no other begins. Where an answer comes in pieces, `retries` and `deadline`
+        hold for each piece. `transport`: replaces httpx's own, for tests.
+
+        Raises Unreachable when `url` is not a URL, ValueError when `key` cannot be a key.
         """
         self.url = url.rstrip("/")
         self._timeout = timeout
         self._policy = Policy(self.url, retries, deadline)
         headers = calls.authorization(key)
         try:
-            # The environment's proxies are not meant for a service that is usually on this machine.
+            # Proxies of the environment are ignored: the service is usually on this machine.
             self._http = httpx.Client(base_url=self.url, headers=headers, transport=transport, trust_env=False)
         except httpx.InvalidURL as error:
             raise Unreachable(f"{url} is not a URL: {error}", passing=False) from error
@@ -83,11 +87,15 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         self._http.close()
 
     def create(self, stream: str, config: Mapping[str, Any] | None = None, **fields: Any) -> StreamStatus:
-        """Make a stream, or find the same one there. The configuration as a mapping, as keywords, or both.
+        """Create a stream; a stream that exists with the same configuration is left as it is.
+
+        The configuration is a mapping, keywords, or both: `targets` (names), `inputs` (names), `units`, and the other
+        fields of `nobacktrack.Config`. Raises ApiError: 409 when the stream has another configuration, 422 when no
+        learner can have this one.
 
         >>> client.create("oven", targets=["celsius"], inputs=["burner"]).version
         0
@@ -98,7 +106,7 @@ class Client:
         return self._ask(calls.create(stream, config, fields))
 
     def status(self, stream: str) -> StreamStatus:
-        """The stream as it is now.
+        """The status of a stream: its version, configuration, recent losses. Raises ApiError: 404 for no such stream.
 
         >>> client.status("nobody")
         Traceback (most recent call last):
@@ -107,15 +115,18 @@ class Client:
         return self._ask(calls.status(stream))
 
     def streams(self) -> list[str]:
-        """Names of all streams."""
+        """The names of all streams that the key may read."""
         return [name for page in self._pages(detail=False) for name in page.streams]
 
     def heads(self) -> list[StreamHead]:
-        """All streams with their versions and targets."""
+        """The names, versions and targets of all streams that the key may read."""
         return [head for page in self._pages(detail=True) for head in page.heads or []]
 
     def delete(self, stream: str) -> None:
-        """Remove a stream and everything that it has learnt. Asked once: see `calls.delete`.
+        """Delete a stream and everything that it has learnt.
+
+        Never sent twice: another stream of this name may have been created meanwhile. Raises ApiError: 404 for no such
+        stream.
 
         >>> _ = client.create("mistake", targets=["y"])
         >>> client.delete("mistake")
@@ -130,7 +141,12 @@ class Client:
         time: datetime | None = None,
         id: str | None = None,  # noqa: A002 - the name it has on the wire
     ) -> Outcome:
-        """Learn one event, and get what the learner thought of it beforehand.
+        """Learn one event; return what was predicted before the event was known.
+
+        `y`: a value for each target, None where the measurement is missing, a symbol for a stream with an alphabet.
+        `x`: a value for each input. `time`: when the event was, with a time zone. `id`: makes the event safe to repeat.
+        Values are in the units that the stream is fed with. `loss` has no unit: 1 is the usual change of the series.
+        Raises ApiError: 404 for no such stream, 409 when another event has the id, 422 when the event does not fit.
 
         >>> _ = client.create("tank", targets=["level"], units=8)
         >>> client.observe("tank", {"level": 3.5}, id="first").prediction
@@ -143,11 +159,12 @@ class Client:
         return self._ask(calls.observe(stream, y, x, time, id, make_id=self._policy.retries > 0))
 
     def observe_many(self, stream: str, events: Iterable[Event]) -> Iterator[Answer]:
-        """Learn events in order and yield one answer for each: an outcome, or the problem with that event.
+        """Learn events in order and yield one answer for each: an Outcome, or the Problem with that event.
 
-        Takes events as they are needed, a bounded number ahead, so that neither side has to fit into memory. The
-        `line` of a problem counts the events from 1. After an outage it goes on with the first event that has no
-        answer; without retries, each event that fell into the outage has a problem instead.
+        Events are taken as they are needed, a bounded number ahead, so neither events nor answers have to fit into
+        memory. The `line` of a Problem counts the events from 1. After an outage, the client continues with the first
+        event that has no answer; without retries, each event of the outage is answered by a Problem. Raises ApiError
+        when the request as a whole is refused, Unreachable when events have no answer after the last attempt.
 
         >>> from nobacktrack import Event
         >>> _ = client.create("waves", targets=["height"], units=8)
@@ -169,7 +186,9 @@ class Client:
         time: datetime | None = None,
         id: str | None = None,  # noqa: A002 - the name it has on the wire
     ) -> Outcome:
-        """What an event will be whose target is not known yet; `label` says it later, under the outcome's id.
+        """Predict an event whose targets are not known yet. `label` sends them later, under the id of the outcome.
+
+        `x`, `time` and `id` are as in `observe`. Later events wait until this one has its label.
 
         >>> _ = client.create("orchard", targets=["crop"], inputs=["rain"], units=8)
         >>> asked = client.predict("orchard", {"rain": 31.0}, id="2026")
@@ -181,14 +200,15 @@ class Client:
         return self._ask(calls.predict(stream, x, time, id))
 
     def label(self, stream: str, id: str, y: Mapping[str, float | str | None]) -> Outcome:  # noqa: A002
-        """Learn the event of this id, now that its target is known. See `predict`."""
+        """Learn the event with this id, now that its targets `y` are known. Raises ApiError: 404 for no such event."""
         return self._ask(calls.label(stream, id, y))
 
     def watch(self, stream: str, after: int | None = None) -> Generator[Outcome, None, None]:
-        """The outcomes of a stream as they come, whoever sends the events; those after version `after` first.
+        """Yield the outcomes of a stream as they come, whoever sends the events; those after version `after` first.
 
-        Ends when the service says so for good. A connection that breaks is opened again, and what came meanwhile is
-        there; without retries it ends the iteration. Versions show a gap where the service cannot reach back so far.
+        The iteration ends when the service ends it for good. A connection that breaks is opened again, and the outcomes
+        of the meantime follow; without retries, it ends the iteration. Versions have a gap where the log of the service
+        does not reach back far enough. Raises ApiError: 404 for no such stream, or the Problem that ended the watch.
 
         >>> _ = client.create("door", targets=["open"], units=8)
         >>> for opened in (0, 1, 1): _ = client.observe("door", {"open": opened})
@@ -200,7 +220,10 @@ class Client:
         return self._exchange(Watch(stream, after, repeat=self._policy.retries > 0))
 
     def forecast(self, stream: str, horizon: int = 1, *, x: Sequence[Mapping[str, Value]] | None = None) -> Forecast:
-        """The steps to come: `horizon` of them, or one for each of the future inputs `x`. Changes nothing.
+        """Forecast `horizon` steps, or one step for each of the future inputs `x`. Changes nothing.
+
+        `steps` of the result has the nearest step first, each with `mean` and the ends `lower` and `upper` of a 90 %
+        interval, by target and in its units. Raises ApiError: 404 for no such stream, 422 where `x` does not fit.
 
         >>> _ = client.create("shop", targets=["sales"], inputs=["promo"], units=8)
         >>> for sales, promo in ((10, 0), (14, 1)): _ = client.observe("shop", {"sales": sales}, {"promo": promo})
@@ -210,7 +233,7 @@ class Client:
         return self._ask(calls.forecast(stream, horizon, x))
 
     def ready(self) -> bool:
-        """Whether the service is there and takes events.
+        """Whether the service answers and takes events. Sent once.
 
         >>> client.ready()
         True
@@ -221,7 +244,7 @@ class Client:
             return False
 
     def metrics(self) -> str:
-        """The service's metrics, in Prometheus' text format."""
+        """The metrics of the service, in Prometheus' text format."""
         return self._ask(calls.metrics())
 
     def _pages(self, *, detail: bool) -> Iterator[StreamList]:

@@ -1,4 +1,4 @@
-"""The outcomes of a stream as they come (server-sent events), resumed where the connection broke."""
+"""The outcomes of a stream as they come (server-sent events), continued where the connection broke."""
 
 import re
 from collections.abc import Iterator
@@ -9,12 +9,12 @@ from .calls import Request, path, read_answer
 from .errors import ApiError, Unreachable
 
 IDLE_SECONDS = 60.0
-"""How long a connection may be silent. A service that has nothing to say sends a comment now and then."""
+"""Seconds that a connection may be silent. A service without outcomes sends a comment every 15 seconds."""
 NO_CONTENT = 204
-"""By which a service asks not to be asked again (WHATWG HTML, Server-sent events)."""
+"""The status that asks a client not to connect again (WHATWG HTML, Server-sent events)."""
 
 _LINE_END = re.compile(rb"\r\n|\n|\r(?!\Z)")
-"""A carriage return at the end of a piece may be half a line end."""
+"""The end of a line. A carriage return at the end of a piece may be half of one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +22,14 @@ class ServerEvent:
     """One server-sent event."""
 
     kind: str
-    """`message` where the service names none."""
+    """The type of the event; `message` where the service names none."""
     data: str
     id: str | None
-    """The newest id so far."""
+    """The newest id of the connection so far."""
 
 
 class ServerEvents:
-    """Bytes to server-sent events, wherever a network cuts them (WHATWG HTML, 9.2.6)."""
+    """Turns bytes into server-sent events; a piece of bytes may end anywhere (WHATWG HTML, 9.2.6)."""
 
     def __init__(self) -> None:
         self._rest = b""
@@ -62,11 +62,11 @@ class ServerEvents:
             self._kind = value
         elif name == "id" and "\0" not in value:
             self._id = value
-        # A comment has no name; what else there is concerns browsers.
+        # A comment has no name. Other fields concern browsers only.
 
 
 class Watch:
-    """A stream's outcomes from now on, or from those after the version `after`.
+    """The outcomes of a stream from now on, or those after the version `after`.
 
     With `repeat` a connection that ends is opened again, with the id of the last outcome that was read.
     """
@@ -79,10 +79,10 @@ class Watch:
         self._repeat = repeat
         self._events = ServerEvents()
         self.done = False
-        """Whether the service has ended it for good."""
+        """Whether the service has ended the watch for good."""
 
     def request(self) -> Request:
-        """What comes after the last outcome."""
+        """The request for the outcomes after the last one read."""
         self._events = ServerEvents()
         headers = {"accept": "text/event-stream"}
         if self._last:
@@ -90,7 +90,7 @@ class Watch:
         return Request(method="GET", path=path(self._stream, "live"), headers=headers)
 
     def opened(self, status: int) -> bool:
-        """To be connected is all that one can ask for of a stream that is quiet."""
+        """True: on a quiet stream, being connected is all the progress there is."""
         self.done = status == NO_CONTENT
         return True
 
@@ -103,13 +103,13 @@ class Watch:
             except Unreachable:
                 if event.kind == "message":
                     raise
-                continue  # a kind that only newer clients know
+                continue  # a type of event that only newer clients know
             if not isinstance(answer, Outcome):
                 raise ApiError(answer)
             yield answer
 
     def ended(self) -> None:
-        """Raises Unreachable, unless that was to be expected."""
+        """Raises Unreachable, unless the end was expected."""
         if not self._repeat:
             self.done = True
         if not self.done:

@@ -1,4 +1,4 @@
-"""The WebSocket of one stream: events out, answers in, pipelined."""
+"""The WebSocket of one stream: events are sent ahead, answers come in the same order."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -13,18 +13,18 @@ from .errors import ApiError, Unreachable, read_problem
 
 
 class Connection:
-    """A WebSocket to one stream: events out, answers in, in the same order. Send ahead as far as you like."""
+    """A WebSocket to one stream. Answers come in the order of the events, and events may be sent far ahead of them."""
 
     def __init__(self, websocket: ClientConnection) -> None:
         self._websocket = websocket
 
     async def send(self, event: Event) -> None:
-        """Send one event; its answer comes from `receive`. Waits when the service is behind."""
+        """Send one event; `receive` returns its answer. Waits while the service is behind. Raises Unreachable."""
         with _open():
             await self._websocket.send(encode(event).decode())
 
     async def receive(self) -> Answer:
-        """The next answer: an outcome, or the problem with that event."""
+        """The next answer: an Outcome, or the Problem with that event. Raises Unreachable after a close."""
         with _open():
             message = await self._websocket.recv()
         return read_answer(message)
@@ -32,7 +32,10 @@ class Connection:
 
 @asynccontextmanager
 async def connect(url: str, stream: str, *, key: str | None = None) -> AsyncIterator[Connection]:
-    """Open the WebSocket of a stream; `url` and `key` as for `Client`."""
+    """Open the WebSocket of a stream; `url` and `key` are as for `Client`.
+
+    Raises ApiError when the service refuses the connection, Unreachable when it does not answer.
+    """
     address = "ws" + url.rstrip("/").removeprefix("http") + path(stream, "ws")
     try:
         websocket = await open_websocket(address, proxy=None, compression=None, additional_headers=authorization(key))

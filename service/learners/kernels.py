@@ -21,6 +21,8 @@ class Kernels:
 
     def __init__(self) -> None:
         self._compiled: dict[str, asyncio.Event] = {dtype: asyncio.Event() for dtype in ORDER}
+        self.progress = (0, 0)
+        """Kernels of the default precision that this start has compiled, of how many; (0, 0) when all are cached."""
 
     @property
     def ready(self) -> asyncio.Event:
@@ -52,7 +54,7 @@ class Kernels:
         def work() -> None:
             try:
                 for dtype in ORDER:
-                    model.warm_up((dtype,))
+                    model.warm_up((dtype,), self._report if dtype == ORDER[0] else None)
                     # The loop is closed when the service ended first.
                     with contextlib.suppress(RuntimeError):
                         loop.call_soon_threadsafe(self.flag(dtype).set)
@@ -60,3 +62,6 @@ class Kernels:
                 logger.exception("the kernels cannot be compiled")
 
         threading.Thread(target=work, daemon=True, name="compiler").start()
+
+    def _report(self, compiled: int, kernels: int) -> None:
+        self.progress = (compiled, kernels)

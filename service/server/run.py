@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Literal
 
 import uvicorn
@@ -24,6 +25,7 @@ from ..settings.describe import shown
 from ..store.base import Store
 from ..store.embedded import EmbeddedError, EmbeddedServer
 from ..streams.feed import Feeds
+from . import log_file, progress
 from .http_protocol import limited, make_room
 from .sockets import is_loopback, url_of
 from .websocket_protocol import Frames
@@ -49,11 +51,14 @@ def run(
     listener: socket.socket,
     announce_ready: Callable[[str], None],
     parent: socket.socket | None = None,
+    log: Path | None = None,
 ) -> None:
     """Serve on a listening socket until SIGINT or SIGTERM. Raises CommandError when it cannot start.
 
     `announce_ready` gets one line of text, with the address. `parent` is one end of a socket pair: the service writes
     its URL to it when it is ready, and stops when the other end is closed, as the kernel does when the parent dies.
+    Before the URL come lines that say how far the compilation of the kernels is. `log` is the file that this process
+    prints to; it is kept small.
     """
     logs.configure(settings.log_level, settings.log_format)
     _log_settings(settings)
@@ -61,7 +66,7 @@ def run(
     if not make_room(settings.max_connections):
         logger.warning("the system allows fewer open files than NBT_MAX_CONNECTIONS takes; see `ulimit -Hn`")
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings, listener, announce_ready, parent))
+        runner.run(_serve(settings, listener, announce_ready, parent, log))
 
 
 def _log_settings(settings: Settings) -> None:
@@ -88,7 +93,11 @@ def _log_access(settings: Settings, listener: socket.socket) -> None:
 
 
 async def _serve(
-    settings: Settings, listener: socket.socket, announce_ready: Callable[[str], None], parent: socket.socket | None
+    settings: Settings,
+    listener: socket.socket,
+    announce_ready: Callable[[str], None],
+    parent: socket.socket | None,
+    log: Path | None,
 ) -> None:
     # uvicorn handles signals while it runs and sends them on afterwards; this is for the time before and after.
     stop = asyncio.Event()
@@ -124,6 +133,9 @@ async def _serve(
         if parent is not None:
             _stop_with_parent(parent, server)
         stack.callback(asyncio.create_task(_when_ready(app, server, announce)).cancel)
+        stack.callback(asyncio.create_task(progress.report(app.state.kernels, parent)).cancel)
+        if log is not None:
+            stack.callback(asyncio.create_task(log_file.keep_small(log)).cancel)
         if not stop.is_set():
             async with _supervise(own, server):
                 await _until_signal(server, listener)

@@ -1,6 +1,6 @@
-"""The files of the live page and of reports: those in `static/`, and plotly.js, which comes in the wheel of plotly.
+"""The files of the live page and of reports: those in `static/`, and plotly.js from the wheel of plotly.
 
-None of them is loaded from elsewhere, so that both work in networks that are closed.
+No file is loaded from elsewhere, so pages and reports work in closed networks.
 """
 
 import gzip
@@ -14,7 +14,7 @@ FOLDER = Path(__file__).parent / "static"
 PLOTLY = "plotly.min.js"
 KINDS = {".css": "text/css", ".html": "text/html", ".js": "text/javascript", ".svg": "image/svg+xml"}
 PLOTLY_PLACE = b"{{ plotly }}"
-"""Stands in the page for the address of plotly.js: its version is part of it, so that a browser may keep it."""
+"""The place in the page for the address of plotly.js. The address has the version, so a browser may keep the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,24 +22,24 @@ class Asset:
     """One file, ready to be sent."""
 
     packed: bytes
-    """gzip."""
+    """The content, compressed with gzip."""
     media_type: str
     tag: str
-    """Tells it from any other content, in quotes."""
+    """The ETag, in quotes: a digest of the content."""
 
     @property
     def plain(self) -> bytes:
-        """As it is."""
+        """The content, not compressed."""
         return gzip.decompress(self.packed)
 
 
 def text(name: str) -> str:
-    """A file of `static/`, for a report."""
+    """The text of a file of `static/`, for a report."""
     return (FOLDER / name).read_text(encoding="utf-8")
 
 
 def plotly() -> Path:
-    """Where plotly.js is. The package itself, which is large, is not imported."""
+    """The path of plotly.js. The package plotly, which is large, is not imported."""
     spec = util.find_spec("plotly")
     places = None if spec is None else spec.submodule_search_locations
     assert places, "a dependency of this package"
@@ -48,15 +48,15 @@ def plotly() -> Path:
 
 @cache
 def names() -> frozenset[str]:
-    """Every file of the page."""
+    """The names of all files of the page."""
     return frozenset({PLOTLY, *(path.name for path in FOLDER.iterdir() if path.is_file())})
 
 
 @cache
 def asset(name: str) -> Asset:
-    """One of `names`. The first time it is read and packed, which takes plotly.js a quarter of a second."""
+    """One of `names`. The first call reads and compresses the file: plotly.js takes a quarter of a second."""
     content = (plotly() if name == PLOTLY else FOLDER / name).read_bytes()
     content = content.replace(PLOTLY_PLACE, f"static/{PLOTLY}?v={metadata.version('plotly')}".encode())
-    # The same bytes wherever it is packed: no time of day in it.
+    # mtime=0: the same bytes at any time.
     packed = gzip.compress(content, mtime=0)
     return Asset(packed, KINDS[Path(name).suffix], f'"{hashlib.sha256(content).hexdigest()[:16]}"')

@@ -21,6 +21,7 @@ from nobacktrack.service.schemas import Event, Outcome
 from tests.support.processes import Command, RunningService, wait_until
 
 Start = Callable[..., Command]
+NOWHERE = "there is no directory {}/nowhere: create it, or choose another file for --report"
 
 
 def one_line(failed: Command) -> str:
@@ -215,7 +216,7 @@ def test_replay_refuses_a_bad_file_before_it_starts_anything(command: Start, tmp
 def test_replay_says_at_once_where_a_report_cannot_be_written(command: Start, waves: Path, tmp_path: Path) -> None:
     started = command("replay", str(waves), "--target", "sine", "--report", str(tmp_path / "nowhere" / "report.html"))
     assert started.wait() == 1
-    assert (started.stdout, started.stderr) == ("", f"nobacktrack: there is no directory {tmp_path}/nowhere\n")
+    assert (started.stdout, started.stderr) == ("", f"nobacktrack: {NOWHERE.format(tmp_path)}\n")
 
 
 def test_a_service_that_is_not_there_is_one_line(command: Start) -> None:

@@ -80,7 +80,7 @@ def test_a_keys_file_that_cannot_be_read_is_one_line(
 def test_commands_without_a_file_say_so(command: Start) -> None:
     for arguments in (("list",), ("revoke", "a"), ("create", "--scope", "*", "--role", "read")):
         assert complaint(command("keys", *arguments)) == (
-            "nobacktrack: which file? Name it with --file, or in NBT_KEYS_FILE\n"
+            "nobacktrack: there is no keys file: name one with --file or in NBT_KEYS_FILE\n"
         )
 
 

@@ -1,4 +1,4 @@
-"""A made-up series for looking at, where this machine's own rates tell little: the demo's other source."""
+"""A made-up series, the demo's other source, for a machine whose own rates show little."""
 
 import math
 import random
@@ -6,17 +6,17 @@ import time
 from collections.abc import Callable
 
 PERIODS = (30.0, 210.0, 1470.0)
-"""Of the seasons, in seconds: a minute's look is enough to see the first."""
+"""Periods of the three seasons, in seconds. The first is seen within a minute."""
 SIZES = (0.45, 0.25, 0.15)
-"""Of the seasons, as parts of the mean."""
+"""Amplitudes of the three seasons, as parts of the mean."""
 MEMORY = 0.8
-"""Of the noise: how much of it is there a measurement later."""
+"""The share of the noise that remains in the next measurement."""
 
 
 class Seasons:
     """Visits with three seasons, and a latency that grows with their square; both noisy.
 
-    The seasons follow the clock, so that a stream goes on where it was after a pause.
+    The seasons follow the clock, so the series continues in phase after a pause.
     """
 
     stream = "seasons"
@@ -30,7 +30,7 @@ class Seasons:
         self._noise = 0.0
 
     def sample(self) -> dict[str, float | None]:
-        """A value for each of the units."""
+        """A value for each target."""
         now = self._clock()
         self._noise = MEMORY * self._noise + self._random.gauss(0.0, 0.02)
         waves = (size * math.sin(math.tau * now / period) for size, period in zip(SIZES, PERIODS, strict=True))

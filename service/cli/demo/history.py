@@ -1,4 +1,4 @@
-"""What has happened since the demo started: all that its screen and its log lines read."""
+"""Events and outcomes since the demo started, for its screen and its log lines."""
 
 import math
 import statistics
@@ -11,9 +11,9 @@ from ...schemas import Event, Outcome, number
 from ..scores import Scores
 
 RECENT = 300
-"""Events of the short-term figures."""
+"""Number of events behind the recent figures."""
 SHOWN = 30
-"""Events of a sparkline."""
+"""Number of events in a sparkline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,18 +21,18 @@ class Losses:
     """Mean losses over some events; None before any could be scored."""
 
     loss: float | None = None
-    """Of the learner."""
+    """Mean loss of the learner."""
     baseline: float | None = None
-    """Of persistence."""
+    """Mean loss of persistence."""
 
     @classmethod
     def of(cls, total: float, baseline_total: float, events: int) -> "Losses":
-        """From sums over `events`."""
+        """Means, from sums over `events` events."""
         return cls(total / events, baseline_total / events) if events else cls()
 
     @property
     def ratio(self) -> float | None:
-        """Of the roots of both: below 1 the learner is better."""
+        """Root of `loss` over root of `baseline`: below 1, the learner is better."""
         if self.loss is None or not self.baseline:
             return None
         return math.sqrt(self.loss / self.baseline)
@@ -63,7 +63,7 @@ class History:
         self._recent: deque[tuple[float, float]] = deque(maxlen=RECENT)
 
     def add(self, event: Event, outcome: Outcome, round_trip: float) -> None:
-        """Take an event, its outcome, and the seconds from sending the one to having the other."""
+        """Add an event, its outcome, and the seconds between sending the event and receiving the outcome."""
         self.events += 1
         self.event, self.outcome, self.version = event, outcome, outcome.version
         self.scores.add(event, outcome)
@@ -89,10 +89,10 @@ class History:
 
     @property
     def losses(self) -> Losses:
-        """Over this run."""
+        """Losses over this run."""
         return Losses.of(self._loss, self._baseline, self._scored)
 
     @property
     def recent_losses(self) -> Losses:
-        """Over the last RECENT events of this run."""
+        """Losses over the last RECENT events of this run."""
         return Losses.of(sum(a for a, _ in self._recent), sum(b for _, b in self._recent), len(self._recent))

@@ -1,4 +1,4 @@
-"""The demo: a source of measurements through a running service, and how well they are predicted."""
+"""The demo: sends measurements to a running service and shows how well it predicts them."""
 
 import contextlib
 import time
@@ -18,9 +18,9 @@ from .history import History
 from .screen import closing, line, screen
 
 PATIENCE_SECONDS = 30.0
-"""How long an event is sent again to a service that does not answer."""
+"""How long an event is repeated to a service that does not answer."""
 LATENCY_EVERY = 5
-"""Events between two looks at the service's own measure of its latency."""
+"""Events between two readings of the service's own measure of its latency."""
 
 
 class Source(Protocol):
@@ -28,18 +28,18 @@ class Source(Protocol):
 
     @property
     def stream(self) -> str:
-        """The stream that they go to."""
+        """The stream that the measurements go to."""
 
     @property
     def title(self) -> str:
-        """What people see them called."""
+        """The name of the source, as people see it."""
 
     @property
     def units(self) -> Mapping[str, str]:
         """The targets, and the unit of each."""
 
     def sample(self) -> dict[str, float | None]:
-        """A measurement, now: a value for each target, None where there is none."""
+        """Measure now: a value for each target, None for a missing one."""
 
 
 def run(
@@ -51,7 +51,7 @@ def run(
     log_every: float,
     check: Callable[[], None],
 ) -> None:
-    """Feed and show until interrupted (Ctrl-C, SIGTERM), then say how it went.
+    """Feed the service and show its predictions until Ctrl-C or SIGTERM, then print a summary.
 
     A measurement every `interval` seconds; without a terminal, a line every `log_every` seconds. `check`
     raises CommandError when a service that does not answer is not worth waiting for. Raises CommandError, ClientError.
@@ -70,7 +70,7 @@ def feed(
     """Send a measurement every `interval` seconds, for ever; yields when `history` has its outcome."""
     history.version = _ensure_stream(client, source).version
     while True:
-        # Not a fixed grid of times, so that a machine that was asleep has nothing to catch up with.
+        # Not a fixed grid of times: a machine that was asleep has nothing to catch up with.
         time.sleep(interval)
         at = datetime.now(UTC)
         event = Event(id=at.isoformat(), time=at, y={**source.sample()})
@@ -109,12 +109,12 @@ def _in_lines(console: Console, history: History, events: Iterator[None], subjec
 
 
 def _say(console: Console, text: str) -> None:
-    """One line, as it is: not wrapped, not coloured."""
+    """Print one line as it is, without wrapping or colours."""
     console.print(text, soft_wrap=True, markup=False, highlight=False)
 
 
 def _ensure_stream(client: Client, source: Source) -> StreamStatus:
-    """The stream of an earlier run, whatever else its configuration says, or a new one."""
+    """The stream of an earlier run, if its targets are the same, or a new one."""
     try:
         status = client.status(source.stream)
     except ApiError as error:
@@ -123,13 +123,13 @@ def _ensure_stream(client: Client, source: Source) -> StreamStatus:
         status = client.create(source.stream, targets=list(source.units))
     if status.config.get("targets") != list(source.units):
         raise CommandError(
-            f"the stream {source.stream} at {client.url} has other targets: remove it, or use another --data-dir"
+            f"the stream {source.stream} at {client.url} has other targets: delete it, or use another --data-dir"
         )
     return status
 
 
 def _send(client: Client, stream: str, event: Event, check: Callable[[], None]) -> Outcome:
-    """The outcome of an event. It carries an id, so sending it again after an unknown result cannot teach it twice."""
+    """Send an event until it has an outcome. Its id makes that safe: an event that is sent twice is learnt once."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:

@@ -1,4 +1,4 @@
-"""How the demo looks: a live screen at a terminal of 80 columns and 24 lines or more, a plain line elsewhere."""
+"""The demo's output: a screen for a terminal of at least 80 columns and 24 lines, a plain line elsewhere."""
 
 import time
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ BARS = "▁▂▃▄▅▆▇█"
 
 
 def screen(history: History, subject: str) -> RenderableType:
-    """Everything about the run so far; `subject` says what is fed, and where to."""
+    """All figures of the run so far. `subject` names the source and the service."""
     elapsed = time.strftime("%H:%M:%S", time.gmtime(history.elapsed))
     return Group(
         Text(f"{subject} · version {history.version} · {elapsed} · Ctrl-C stops", style="bold"),
@@ -28,7 +28,7 @@ def screen(history: History, subject: str) -> RenderableType:
 
 
 def line(history: History) -> str:
-    """The same in one line."""
+    """The main figures in one line."""
     losses = history.losses
     return (
         f"version {history.version}: loss {_number(losses.loss)}, persistence {_number(losses.baseline)}, "
@@ -38,14 +38,14 @@ def line(history: History) -> str:
 
 
 def closing(history: History) -> str:
-    """What remains to be said at the end."""
+    """The summary at the end."""
     ratio = history.losses.ratio
     error = "" if ratio is None else f"; its error was {ratio:.2f} of persistence's"
     return f"stopped at version {history.version}, {history.events} events after the start{error}"
 
 
 def sparkline(values: Iterable[float | None], low: float, high: float) -> str:
-    """One bar a value between `low` and `high`, a blank for a missing one."""
+    """A bar for each value, between `low` and `high`; a blank for a missing value."""
     scale = (len(BARS) - 1) / (high - low) if high > low else 0.0
     return "".join(
         " " if value is None else BARS[round((min(max(value, low), high) - low) * scale)] for value in values
@@ -75,7 +75,7 @@ def _recent(history: History) -> Table:
     table.add_column("actual, recently", style="cyan", min_width=SHOWN)
     table.add_column("predicted, recently", style="magenta", min_width=SHOWN)
     for name in history.units:
-        # One scale for both sparklines, or they could not be compared.
+        # Both sparklines have one scale, so that they can be compared.
         seen = [value for value in history.actual[name] if value is not None] or [0.0]
         table.add_row(
             name,
@@ -101,7 +101,7 @@ def _table(first: str, *rest: str) -> Table:
 
 
 def _ratio(ratio: float | None) -> Text:
-    """Of the learner's error to persistence's: green where learning pays."""
+    """The ratio of the learner's error to that of persistence: green where the learner is better."""
     return Text(_number(ratio), "" if ratio is None else "green" if ratio < 1 else "yellow")
 
 

@@ -1,4 +1,4 @@
-"""What this machine is doing, as one multivariate observation: the demo's real stream."""
+"""The load and rates of this machine as one measurement of several targets: the demo's real stream."""
 
 import time
 from collections.abc import Callable
@@ -14,13 +14,13 @@ UNITS = {
     "disk_read": "kB/s",
     "disk_write": "kB/s",
 }
-"""The targets and their units, the same on every machine: what one cannot measure is missing there, not left out."""
+"""The targets and their units, the same on every machine. A rate that a machine cannot measure is a missing value."""
 
 _LOOPBACK = {"lo", "lo0"}
 
 
 class Machine:
-    """Measures the rates since the measurement before."""
+    """Measures rates, each since the measurement before."""
 
     stream = "machine"
     title = "this machine"
@@ -34,7 +34,7 @@ class Machine:
         _measured(psutil.cpu_percent)
 
     def sample(self) -> dict[str, float | None]:
-        """A value for each of UNITS, None where there is none. Rates are means since the last call."""
+        """A value for each of UNITS, None for a missing one. Rates are means since the last call."""
         now, counters = self._clock(), _counters()
         elapsed = now - self._at
         rates = {name: _rate(self._counters[name], counters[name], elapsed) for name in counters}
@@ -48,7 +48,7 @@ class Machine:
 
 
 def _counters() -> dict[str, float | None]:
-    """Bytes since the machine's start. Loopback is left out: it would measure the demo itself."""
+    """Bytes since the machine started. Loopback is left out, because the demo itself uses it."""
 
     def network(field: str) -> float:
         cards = [card for name, card in psutil.net_io_counters(pernic=True).items() if name not in _LOOPBACK]
@@ -64,14 +64,14 @@ def _counters() -> dict[str, float | None]:
 
 
 def _rate(before: float | None, after: float | None, elapsed: float) -> float | None:
-    """In kB/s; None when a counter is missing or went back, as it does when a device goes away."""
+    """The rate in kB/s; None when a counter is missing, or has gone back because a device was removed."""
     if before is None or after is None or after < before or elapsed <= 0:
         return None
     return (after - before) / elapsed / 1000
 
 
 def _measured(measure: Callable[[], float]) -> float | None:
-    """A measurement, or None: which of them exist depends on the system, the container and the rights."""
+    """A measurement; None where the system, the container or the user's rights do not allow it."""
     try:
         value = float(measure())
     except (OSError, AttributeError, NotImplementedError, RuntimeError, psutil.Error):

@@ -14,15 +14,15 @@ from ...schemas import Event
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An event and where it came from."""
+    """An event and its place in the file."""
 
     line: int
-    """Of the file, from 1, the header included."""
+    """Number of the line in the file, from 1, the header included."""
     event: Event
 
 
 def count_lines(path: Path) -> int | None:
-    """How many lines there are, for a progress bar; None for a pipe, which can be read only once."""
+    """The number of lines, for a progress bar; None for a pipe, which can be read only once."""
     if not path.is_file():
         return None
     with path.open("rb") as file:
@@ -33,7 +33,7 @@ def read(path: Path, targets: Sequence[str], inputs: Sequence[str] = (), time: s
     """Rows of a file with a header, UTF-8, separated by commas, in order.
 
     `targets` and `inputs` are columns of numbers; an empty cell and NaN are missing values. `time` is a column of
-    ISO 8601 times, in UTC where they do not say otherwise. Raises CommandError with the line's number for all else.
+    ISO 8601 times, in UTC where they have no offset. Raises CommandError, with the number of the line, for other cells.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:

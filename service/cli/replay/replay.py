@@ -1,4 +1,4 @@
-"""A recorded series through a running service, and how well it was predicted."""
+"""Sends a recorded series through a running service and scores the predictions."""
 
 import time
 from collections import deque
@@ -17,23 +17,23 @@ from .csv_events import Row
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How a replay went."""
+    """The result of a replay."""
 
     stream: str
     version: int
-    """Of the stream, at the end."""
+    """The version of the stream at the end."""
     events: int
     seconds: float
-    """From the first event sent to the last outcome."""
+    """Seconds from the first event sent to the last outcome."""
     scores: Scores
 
     @property
     def events_per_second(self) -> float:
-        """Throughput."""
+        """Events per second, over the whole replay."""
         return self.events / self.seconds if self.seconds else 0.0
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, as JSON holds them."""
+        """The result as values for JSON."""
         return {
             "stream": self.stream,
             "version": self.version,
@@ -53,7 +53,7 @@ class Report:
         }
 
     def to_table(self) -> Table:
-        """The same for people; losses are root mean squared errors."""
+        """The result as a table; losses are root mean squared errors."""
         table = Table(title=f"{self.stream}, version {self.version}")
         table.add_column("target")
         for heading in ("events", "events/s", "loss (RMSE)", "persistence's", "ratio"):
@@ -78,7 +78,7 @@ def replay(
 ) -> Report:
     """Send rows to a stream that exists and score its predictions.
 
-    `progress` is told the line reached, `record` each event and its outcome.
+    `progress` gets the line reached, `record` gets each event and its outcome.
 
     Raises CommandError at the first row that the service refuses, and ClientError.
     """

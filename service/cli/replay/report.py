@@ -1,7 +1,7 @@
-"""A replay as one HTML page that needs nothing else: no service, no network.
+"""A replay as one HTML page that needs neither a service nor a network.
 
-The charts are those of the live page (`static/charts.js`). A long series is thinned for them, as a chart has fewer
-points across than the series has events; its newest events are there in full as well.
+The charts are those of the live page (`static/charts.js`). A long series is thinned, because a chart has fewer pixels
+across than the series has events. The newest events are shown in full as well.
 """
 
 import json
@@ -22,19 +22,19 @@ Float64 = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]
 
 POINTS = 6_000
-"""Events of one target that are drawn at most; fewer where there are many targets,"""
+"""The most events that are drawn of one target."""
 ALL_POINTS = 60_000
-"""so that all of them together are not much more than this."""
+"""The most events that are drawn of all targets together, roughly."""
 NEWEST = 1_000
-"""Events that are drawn in full."""
+"""Number of newest events that are drawn in full."""
 MEAN_OF = 100
-"""Events of a running mean of the loss, as on the live page; more for a long series:"""
+"""The fewest events in a running mean of the loss, as on the live page."""
 MEANS = 200
-"""so many means stand side by side."""
+"""The most running means without a common event: a longer series has more events in each mean."""
 ANOMALY = 0.99
-"""Scores above are marked, as on the live page."""
+"""Anomaly scores above this are marked, as on the live page."""
 DIGITS = 6
-"""Significant digits of what is drawn."""
+"""Significant digits of the numbers that are drawn."""
 
 _SCRIPTS = ("charts.js", "format.js", "dom.js", "report/report.js")
 _OF_TARGETS = ("actual", "predicted", "lower", "upper")
@@ -42,7 +42,7 @@ _OF_EVENTS = ("version", "time", "loss", "baseline", "anomaly")
 
 
 class Recording:
-    """What happened in a replay, event by event: 8 bytes a number."""
+    """The events and outcomes of a replay, with 8 bytes for each number."""
 
     def __init__(self, targets: Sequence[str]) -> None:
         self.targets = tuple(targets)
@@ -50,7 +50,7 @@ class Recording:
         self._by_target = {name: array("d") for name in _OF_TARGETS}
 
     def add(self, event: Event, outcome: Outcome) -> None:
-        """Take the next event and its outcome."""
+        """Add the next event and its outcome."""
         said: tuple[Mapping[str, Said | str], ...] = (event.values, outcome.prediction, outcome.lower, outcome.upper)
         for column, values in zip(self._by_target.values(), said, strict=True):
             column.extend(_float(number(values.get(target))) for target in self.targets)
@@ -70,7 +70,7 @@ class Recording:
 
 
 def page(report: Report, recording: Recording, config: Mapping[str, Any]) -> str:
-    """The page, as HTML."""
+    """The page as HTML."""
     events = recording.event_columns()
     count = len(events["version"])
     views = [_view(f"all {count:,} events", recording, events, 0)]
@@ -85,7 +85,7 @@ def page(report: Report, recording: Recording, config: Mapping[str, Any]) -> str
     filled = {
         "style": assets.text("style.css"),
         "plotly": _inline(assets.plotly().read_text(encoding="utf-8")),
-        # Nothing in it can end the element that it stands in.
+        # Without "<", the data cannot end the element that holds it.
         "data": json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c"),
         "script": _inline("\n".join(_without_imports(assets.text(name)) for name in _SCRIPTS)),
     }
@@ -93,17 +93,17 @@ def page(report: Report, recording: Recording, config: Mapping[str, Any]) -> str
 
 
 def _timed(events: Mapping[str, Float64]) -> bool:
-    """Whether every event says when it was, and time does not go back, so that it can be the axis."""
+    """Whether time can be the axis: every event has a time, and times never go back."""
     return bool((np.diff(events["time"], prepend=-np.inf) >= 0.0).all())
 
 
 def _view(name: str, recording: Recording, events: dict[str, Float64], start: int) -> dict[str, Any]:
-    """What is drawn of the events from the place `start` on."""
+    """The data of the charts for the events from index `start` on."""
     count = len(events["version"]) - start
     x = np.round(events["time"] * 1000.0) if _timed(events) else events["version"]
     most = max(100, min(POINTS, ALL_POINTS // len(recording.targets)))
     mean_of = max(MEAN_OF, count // MEANS)
-    # Means begin where the view does, but look back.
+    # Means begin where the view begins, but include events before it.
     means = {of: running_mean(events[of], mean_of)[start:] for of in ("loss", "baseline")}
     even = np.unique(np.linspace(0, count - 1, min(count, POINTS)).astype(np.int64))
     series = {}
@@ -117,9 +117,9 @@ def _view(name: str, recording: Recording, events: dict[str, Float64], start: in
 
 
 def telling(actual: Float64, anomaly: Float64, most: int) -> Int64:
-    """Places of at most `most` events that look like all of them, in order.
+    """Indices of at most `most` events whose chart looks like that of all events, in order.
 
-    Of each of equal stretches: the lowest, the highest and the most anomalous.
+    They are the lowest, the highest and the most anomalous event of each of equal stretches.
     """
     count = len(actual)
     if count <= most:
@@ -135,7 +135,7 @@ def telling(actual: Float64, anomaly: Float64, most: int) -> Int64:
 
 
 def running_mean(values: Float64, width: int) -> Float64:
-    """(T,): of the newest `width` values, without those that are NaN; NaN before the first."""
+    """Running means over the last `width` values without NaN, shape (T,); NaN before the first value."""
     there = np.isfinite(values)
     sums = np.concatenate([[0.0], np.cumsum(np.where(there, values, 0.0))])
     counts = np.concatenate([[0], np.cumsum(there)])
@@ -155,10 +155,10 @@ def _json(column: Float64, *, exact: bool = False) -> list[float | None]:
 
 
 def _inline(script: str) -> str:
-    """A script as it may stand in a document: what would end its element, or begin another, is written otherwise."""
+    """A script for an HTML document: text that would end the script element, or begin a comment, is escaped."""
     return script.replace("</script", "<\\/script").replace("<!--", "<\\!--")
 
 
 def _without_imports(module: str) -> str:
-    """A module of `static/` among others in one script: imports are one line each, and their names are there."""
+    """A module of `static/` without its imports, each of one line: in one script with the others it needs none."""
     return re.sub(r"^import .*\n", "", module, flags=re.MULTILINE)

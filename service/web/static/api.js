@@ -2,7 +2,7 @@
 
 const KEY = "nobacktrack.key";
 
-/** What the service says instead of an answer (RFC 9457), or that there was none. */
+/** A refusal of the service (RFC 9457), or the fact that it did not answer. */
 export class Problem extends Error {
   constructor(status, detail, { title = "", field = null, retryAfter = null } = {}) {
     super(detail);
@@ -13,12 +13,12 @@ export class Problem extends Error {
   }
 }
 
-/** Addresses are relative, so that the page works behind a proxy that puts it somewhere else. */
+/** Addresses are relative, so that the page works behind a proxy that serves it under a prefix. */
 const address = (path) => new URL(path, document.baseURI);
 
 export const streamPath = (name, ...rest) => ["v1/streams", ...[name, ...rest].map(encodeURIComponent)].join("/");
 
-// In the tab's storage alone, and where a browser forbids that only for as long as the page is open.
+// The key is kept in the tab's storage. Where a browser forbids that, it lasts until the page is closed.
 let held = "";
 try {
   held = sessionStorage.getItem(KEY) ?? "";
@@ -39,12 +39,12 @@ export const key = {
 let wanted = async () => false;
 let asking = null;
 
-/** How a key is asked for: a function that resolves to whether there is another one now. */
+/** Set how the user is asked for a key: a function that resolves to whether there is a new one. */
 export const askForKey = (how) => {
   wanted = how;
 };
 
-/** The response to a request. Throws Problem for a refusal and for a service that does not answer. */
+/** The response to a request. Throws Problem when the service refuses or does not answer. */
 export async function request(path, { headers = {}, ...more } = {}) {
   for (;;) {
     const used = key.get();

@@ -1,4 +1,4 @@
-// The page: which view is shown, the theme, the key.
+// The page: chooses the view, the theme and the key.
 
 import { askForKey, key } from "./api.js";
 import { listView } from "./list.js";
@@ -32,7 +32,7 @@ function keyDialog() {
     event.preventDefault();
     const text = field.value.trim();
     if (!/^[!-~]*$/.test(text)) {
-      said.textContent = "A key is letters, digits and signs, without spaces.";
+      said.textContent = "A key has letters, digits and signs, but no spaces.";
       return;
     }
     key.set(text);

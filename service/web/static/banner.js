@@ -1,8 +1,8 @@
-// One line above everything, for what concerns the whole page.
+// One line at the top, for messages about the whole page.
 
 import { say } from "./dom.js";
 
-/** Say it; nothing for an empty text. */
+/** Show `text`, or hide the line when it is empty. */
 export function banner(text) {
   const node = document.getElementById("banner");
   node.hidden = text === "";

@@ -1,16 +1,16 @@
-// What plotly draws, from columns. Nothing here knows the service or the document: reports use it as well.
+// Figures for plotly, made from columns. Nothing here uses the service or the document: reports share this file.
 
 const FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif';
 
 export const OPTIONS = { displayModeBar: false, responsive: true, showTips: false, doubleClick: "reset" };
 
-/** Colours of the page as charts need them; `css` gives the value of a variable. */
+/** The page's colours for charts; `css` returns the value of a CSS variable. */
 export const palette = (css) =>
   Object.fromEntries(
     ["ink", "muted", "line", "surface", "accent", "band", "ahead", "alarm", "other"].map((n) => [n, css(`--${n}`)]),
   );
 
-/** Actual values, what was predicted of them with its interval, anomalies, and the forecast. */
+/** Actual values, predictions with their intervals, anomalies, and the forecast. */
 export function seriesFigure(columns, { name, anomalies, ahead = null, colours }) {
   const { x, actual, predicted } = columns;
   const width = x.length > 1_500 ? 1 : 1.5;
@@ -51,7 +51,7 @@ export function seriesFigure(columns, { name, anomalies, ahead = null, colours }
   return { data, layout: layout(columns.timed, name, colours, { shapes }) };
 }
 
-/** The probability that was given to each symbol that came. */
+/** The probability that was predicted for each symbol that came. */
 export function symbolFigure(columns, { seen, anomalies, colours }) {
   const odd = keep(columns, (i) => columns.anomaly[i] !== null && columns.anomaly[i] > anomalies);
   const data = [
@@ -70,7 +70,7 @@ export function symbolFigure(columns, { seen, anomalies, colours }) {
   return { data, layout: made };
 }
 
-/** Running means of the loss, and of that of the baseline. */
+/** Running means of the loss and of the baseline's loss. */
 export function lossFigure(columns, { baseline, unit, colours }) {
   const data = [
     { ...line(columns.x, columns.baseline, baseline, colours.other, 1.5) },
@@ -86,7 +86,7 @@ const line = (x, y, name, color, width) => ({
   hovertemplate: "%{y:.5~g}",
 });
 
-/** The columns at the places that `test` names. */
+/** The columns at the places where `test` is true. */
 function keep(columns, test) {
   const places = columns.x.map((_, i) => i).filter(test);
   const of = (name) => places.map((i) => columns[name][i]);
@@ -95,7 +95,7 @@ function keep(columns, test) {
 
 const brief = (number) => String(Number(number.toPrecision(4)));
 
-/** As plotly shows it letter by letter: it would read a few tags. */
+/** Text that plotly shows letter by letter: it interprets some tags otherwise. */
 const literal = (text) => text?.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
 
 const short = (name) => (name.length > 28 ? `${name.slice(0, 27)}…` : name);

@@ -1,4 +1,4 @@
-// plotly.js, loaded when the first chart is drawn: the list does without it.
+// plotly.js, loaded when the first chart is drawn: the list of streams does not need it.
 
 import { OPTIONS } from "./charts.js";
 
@@ -13,20 +13,20 @@ export function plotly() {
     script.addEventListener("error", () => {
       loading = null;
       script.remove();
-      reject(new Error("The charts cannot be loaded."));
+      reject(new Error("The charts cannot be loaded: plotly.js did not arrive."));
     });
     document.head.append(script);
   });
   return loading;
 }
 
-/** Draw a figure in a node, or change what is drawn there. */
+/** Draw a figure in a node, or update the one that is there. */
 export async function draw(node, { data, layout }) {
   const library = await plotly();
   if (node.isConnected) await library.react(node, data, layout, OPTIONS);
 }
 
-/** Forget what was drawn. */
+/** Free the memory of the charts in these nodes. */
 export function erase(...nodes) {
   if (window.Plotly) for (const node of nodes) window.Plotly.purge(node);
 }

@@ -2,7 +2,7 @@
 
 const DASH = "–";
 
-/** A measurement: four significant digits, more where it is large. */
+/** A measurement with four significant digits, or more for large numbers. */
 export function value(number) {
   if (number === null || number === undefined || !Number.isFinite(number)) return DASH;
   const size = Math.abs(number);
@@ -27,7 +27,7 @@ export function duration(seconds) {
   return seconds < 1 ? `${(1e3 * seconds).toFixed(1)} ms` : `${seconds.toFixed(2)} s`;
 }
 
-/** An anomaly score, of which only the end near 1 matters. */
+/** An anomaly score, with three digits after the point: only values near 1 matter. */
 export const score = (number) => (number === null || number === undefined ? DASH : number.toFixed(3));
 
 /** A time in UTC, to the second. */

@@ -1,4 +1,5 @@
-// All streams: a page at a time, heads often, what is dearer to ask for seldom and only where something has happened.
+// The list of streams, a page at a time. Versions are fetched often; a status, which costs more, seldom and only after
+// new events.
 
 import { getJson, streamPath } from "./api.js";
 import { banner } from "./banner.js";
@@ -8,22 +9,22 @@ import { Pace, stateOf } from "./pace.js";
 
 const PAGE = 25;
 const LOOK = 2_000;
-const LOOK_CLOSER = 10_000; // between two looks at the status of one stream
-const ENOUGH = 20; // scored events that say something
+const LOOK_CLOSER = 10_000; // milliseconds between two requests for the status of one stream
+const ENOUGH = 20; // scored events before a skill is shown
 const TYPING = 250;
 
 const CURL = (origin) => `curl -X PUT ${origin}v1/streams/taxi -d '{"targets": ["rides"]}'
 curl ${origin}v1/streams/taxi/events -d '{"time": "2026-01-01T00:00:00Z", "y": {"rides": 10844}}'
 curl ${origin}v1/streams/taxi/events -d '{"time": "2026-01-01T00:30:00Z", "y": {"rides": 8127}}'`;
 
-/** Show the list in `root`; the function that ends it comes back. */
+/** Show the list in `root`. Returns a function that ends the view. */
 export function listView(root) {
   document.title = "Streams · NoBackTrack";
   const parts = show(root, "list-view");
   const filter = root.querySelector("#filter");
   const ending = new AbortController();
   const { signal } = ending;
-  const rows = new Map(); // of the page that is shown, by name
+  const rows = new Map(); // the rows of the page that is shown, by name
   const before = []; // where the pages before this one began
   let [after, next, timer, round] = [null, null, null, 0];
 
@@ -75,7 +76,7 @@ export function listView(root) {
     say(parts.where, `page ${before.length + 1}`);
   }
 
-  /** One status after another, of those whose version has moved. */
+  /** Fetch the status of each stream whose version has changed, one after the other. */
   async function lookCloser(mine) {
     const now = performance.now();
     for (const row of [...rows.values()].filter((one) => one.due(now))) {

@@ -1,9 +1,9 @@
-// How fast a stream learns, from its versions.
+// How many events a stream learns per second, from its versions over time.
 
 const WINDOW = 12_000;
 const IDLE_AFTER = 10_000;
 
-/** Versions over time, the newest of them. */
+/** The newest versions and the time when each was seen. */
 export class Pace {
   #seen = []; // {version, at}
   #moved = null;
@@ -15,7 +15,7 @@ export class Pace {
     while (this.#seen.length > 2 && at - this.#seen[1].at > WINDOW) this.#seen.shift();
   }
 
-  /** Events per second lately; null before two looks. */
+  /** Events per second in the last WINDOW milliseconds; null before two versions are known. */
   get perSecond() {
     if (this.#seen.length < 2) return null;
     const [first, last] = [this.#seen[0], this.#seen.at(-1)];

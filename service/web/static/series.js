@@ -1,10 +1,10 @@
-// The newest events of a stream and what was said of them, bounded.
+// The newest events of a stream and their outcomes, at most CAPACITY.
 
 export const CAPACITY = 2_000;
-export const MEAN_OF = 100; // events of a running mean
-export const ANOMALY = 0.99; // on noise a higher score comes once in a hundred windows (model/anomaly.py)
+export const MEAN_OF = 100; // events in a running mean
+export const ANOMALY = 0.99; // on noise a higher score comes once in a hundred windows (model/scores/anomaly.py)
 
-/** What the charts are drawn from. */
+/** The data that the charts are drawn from. */
 export class Series {
   rows = [];
 
@@ -12,7 +12,7 @@ export class Series {
     return this.rows.at(-1) ?? null;
   }
 
-  /** Take outcomes that follow; those that are known already are passed over. */
+  /** Append outcomes. Those that are known already are skipped. */
   add(outcomes) {
     for (const outcome of outcomes) {
       if (this.last && outcome.version <= this.last.version) continue;
@@ -21,7 +21,7 @@ export class Series {
     if (this.rows.length > CAPACITY) this.rows.splice(0, this.rows.length - CAPACITY);
   }
 
-  /** Whether every event says when it was, and time does not go back, so that it can be the axis. */
+  /** Whether time can be the axis: every event has a time, and times never go back. */
   get timed() {
     const { rows } = this;
     return rows.length > 0 && rows.every((row, i) => row.at !== null && (i === 0 || row.at >= rows[i - 1].at));
@@ -32,7 +32,7 @@ export class Series {
     return this.rows.filter((row) => row.loss !== null).length;
   }
 
-  /** 1 - √(loss/baseline) of what is here: 0 is persistence, 1 is perfect; null where nothing can be said. */
+  /** 1 - √(loss/baseline) over these events: 0 equals persistence, 1 is perfect; null without scored events. */
   get skill() {
     const scored = this.rows.filter((row) => row.loss !== null && row.baseline_loss !== null);
     const [loss, baseline] = ["loss", "baseline_loss"].map((of) => scored.reduce((sum, row) => sum + row[of], 0));
@@ -72,7 +72,7 @@ export class Series {
     };
   }
 
-  /** Where the steps after the newest event are: at the usual distance. */
+  /** The x of the `steps` after the newest event, at the median distance of recent events. */
   ahead(steps) {
     const rows = this.rows.slice(-50);
     const { timed, last } = this;
@@ -82,7 +82,7 @@ export class Series {
   }
 }
 
-/** Means over the newest `width` values that are there; null before the first. */
+/** Running means over the last `width` values, without missing ones; null before the first value. */
 export function runningMean(values, width) {
   const means = [];
   let [sum, there] = [0, 0];

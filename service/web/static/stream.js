@@ -1,4 +1,4 @@
-// One stream, live.
+// The live view of one stream.
 
 import { getJson, sendJson, streamPath } from "./api.js";
 import { lossFigure, palette, seriesFigure, symbolFigure } from "./charts.js";
@@ -10,15 +10,15 @@ import { ANOMALY, CAPACITY, MEAN_OF, Series } from "./series.js";
 import { trial } from "./trial.js";
 import { watch } from "./watch.js";
 
-const BACKLOG = 500; // events that are shown at once
-const FRAME = 250; // between two drawings
-const LOOK = 3_000; // between two looks at the status
-const FORECAST = 1_000; // between two forecasts
+const BACKLOG = 500; // events shown when the view opens
+const FRAME = 250; // milliseconds between two drawings
+const LOOK = 3_000; // milliseconds between two requests for the status
+const FORECAST = 1_000; // milliseconds between two forecasts
 const ANOMALIES = 8; // rows of the table
 
 const TILES = ["Events", "Events/s", "Skill", "Inside 90 % interval", "Learning an event", "Newest anomaly score"];
 
-/** Show a stream in `root`; the function that ends it comes back. */
+/** Show a stream in `root`. Returns a function that ends the view. */
 export function streamView(root, name) {
   const view = new StreamView(root, name);
   view.start();
@@ -31,7 +31,7 @@ class StreamView {
   #pace = new Pace();
   #config = null;
   #status = null;
-  #backlog = 0; // version up to which what comes is of the past
+  #backlog = 0; // outcomes up to this version were learnt before the view opened
   #ahead = null; // {after, steps}
   #frame = null;
   #drawn = -Infinity;
@@ -60,7 +60,7 @@ class StreamView {
 
   start() {
     const { parts, signal } = this;
-    plotly().catch(() => {}); // asked for again when it is needed, and then said what is wrong
+    plotly().catch(() => {}); // loaded again when a chart is drawn, and an error is shown then
     for (const part of [parts.target, parts.span]) part.addEventListener("change", () => this.draw());
     parts.horizon.addEventListener("change", () => {
       this.#asked = -Infinity;
@@ -116,7 +116,7 @@ class StreamView {
     return status;
   }
 
-  /** The same, unless nothing has happened since. */
+  /** Fetch the status again if events have come since. */
   async #lookAgain() {
     if (this.#series.last === null || this.#series.last.version > this.#status.version) await this.look();
     else this.#pace.add(this.#status.version, performance.now());
@@ -134,9 +134,9 @@ class StreamView {
     say(parts.title, symbols ? "Probability given to what came" : "Predicted before it was known");
     say(parts["loss-title"], symbols ? "Bits per symbol" : "Loss against persistence");
     say(parts["loss-note"], symbols
-      ? `Means of ${MEAN_OF} events; the baseline knows the symbols' frequencies only.`
-      : `Means of ${MEAN_OF} events of the squared error, over the mean square of the series' own changes. ` +
-        "Persistence predicts the last value.");
+      ? `Running means over ${MEAN_OF} events. The baseline knows only how frequent each symbol is.`
+      : `Running means over ${MEAN_OF} events: the squared error, divided by the mean square of the series' own ` +
+        "changes. Persistence predicts the last value.");
     parts.config.textContent = JSON.stringify(config, null, 2);
     this.suggest(config);
   }
@@ -145,13 +145,13 @@ class StreamView {
     const { link, notice, state } = this.parts;
     const gone = problem?.status === 404;
     link.dataset.link = text;
-    say(link, gone ? "waiting for it" : text);
+    say(link, gone ? "waiting for the stream" : text);
     state.hidden = this.#config === null || gone;
     notice.hidden = !problem?.status;
-    say(notice, gone ? "There is no stream of this name." : problem?.message ?? "");
+    say(notice, gone ? "There is no stream with this name." : problem?.message ?? "");
   }
 
-  /** Draw soon; many calls are one drawing. */
+  /** Draw soon. Many calls become one drawing. */
   draw() {
     if (this.#frame !== null || this.signal.aborted) return;
     const wait = Math.max(0, this.#drawn + FRAME - performance.now());
@@ -172,7 +172,7 @@ class StreamView {
     this.#drawTiles();
     const series = this.#series;
     if (this.#paused || series.last === null) {
-      if (series.last === null) say(this.parts["series-note"], "No events yet: the chart begins with the first.");
+      if (series.last === null) say(this.parts["series-note"], "No events yet: the chart begins with the first event.");
       return;
     }
     const { parts } = this;
@@ -185,14 +185,14 @@ class StreamView {
     const unit = this.#config.alphabet ? "bits per symbol" : "loss (1 = usual change)";
     await draw(parts.losses, lossFigure(columns, { baseline, unit, colours }));
     const [loss, other] = [columns.loss.at(-1), columns.baseline.at(-1)];
-    parts.losses.setAttribute("aria-label", `Loss ${value(loss)}, of ${baseline} ${value(other)}`);
+    parts.losses.setAttribute("aria-label", `Loss ${value(loss)}; loss of ${baseline} ${value(other)}`);
     this.#drawAnomalies(columns);
   }
 
   async #drawValues(columns, target, colours) {
     const { parts } = this;
     this.#forecast();
-    // What has come since it was asked for is no forecast any more.
+    // Steps whose events have come since the request are no longer a forecast.
     const steps = this.#ahead?.steps.slice(Math.max(0, this.#series.last.version - this.#ahead.after)) ?? [];
     const ahead = steps.length === 0 ? null : {
       x: this.#series.ahead(steps.length),
@@ -201,9 +201,9 @@ class StreamView {
     await draw(parts.series, seriesFigure(columns, { name: target, anomalies: ANOMALY, ahead, colours }));
     const zoom = matchMedia("(pointer: coarse)").matches ? "" : " Drag to zoom, double-click to go back.";
     const refused = Number(parts.horizon.value) === this.#refused ? ` No forecast: ${this.#why}.` : "";
-    const inputs = this.#config.inputs?.length && ahead ? " The forecast does not know the inputs to come." : refused;
+    const inputs = this.#config.inputs?.length && ahead ? " The forecast is made without future inputs." : refused;
     say(parts["series-note"],
-      `The last ${count(columns.x.length)} events${ahead ? "; beyond the dashed line, the forecast" : ""}.` +
+      `The last ${count(columns.x.length)} events${ahead ? "; the forecast follows the dashed line" : ""}.` +
       `${zoom}${inputs}`);
     parts.series.setAttribute("aria-label",
       `${target}: newest actual value ${value(columns.actual.at(-1))}, predicted ${value(columns.predicted.at(-1))}`);
@@ -219,10 +219,10 @@ class StreamView {
       ? `Next: ${next.map(([symbol, share]) => `${symbol} ${percent(share)}`).join(", ")}.`
       : `The last ${count(columns.x.length)} events.`);
     parts.series.setAttribute("aria-label",
-      `Newest symbol ${columns.actual.at(-1)}, of probability ${value(given.predicted.at(-1))}`);
+      `Newest symbol ${columns.actual.at(-1)}, predicted with probability ${value(given.predicted.at(-1))}`);
   }
 
-  /** Ask for a forecast, now and then; it is drawn when it comes. */
+  /** Request a forecast, at most every FORECAST milliseconds; it is drawn when it arrives. */
   async #forecast() {
     const horizon = Number(this.parts.horizon.value);
     const { last } = this.#series;
@@ -239,7 +239,7 @@ class StreamView {
       if (horizon === Number(this.parts.horizon.value)) this.#ahead = { after: version, steps };
     } catch (error) {
       this.#ahead = null;
-      if (![400, 413, 422].includes(error.status)) return; // the connection's state says what is wrong
+      if (![400, 413, 422].includes(error.status)) return; // the state of the connection shows these errors
       this.#refused = horizon;
       this.#why = error.message;
     }

@@ -1,10 +1,10 @@
-// Light or dark: as the system says, unless the switch says otherwise.
+// Light or dark: as the system is set, unless the button chooses.
 
 const THEME = "nobacktrack.theme";
 const CHOICES = ["auto", "light", "dark"];
 const NAMES = { auto: "Theme: auto", light: "Theme: light", dark: "Theme: dark" };
 
-// A browser may forbid storage: then a choice holds for as long as the page is open.
+// A browser may forbid storage: then a choice lasts until the page is closed.
 let chosen = "auto";
 try {
   chosen = localStorage.getItem(THEME);
@@ -27,7 +27,7 @@ function apply(button) {
   document.dispatchEvent(new Event("theme"));
 }
 
-/** Let a button go through the choices. Whoever draws with colours listens to the document's event `theme`. */
+/** Let a button go through the choices. A change sends the event `theme` to the document. */
 export function themeSwitch(button) {
   button.addEventListener("click", () => {
     choose(CHOICES[(CHOICES.indexOf(current()) + 1) % CHOICES.length]);

@@ -3,7 +3,7 @@
 import { sendJson, streamPath } from "./api.js";
 import { duration } from "./format.js";
 
-/** An event as the stream takes it: like its newest one, a step later; or with zeros. */
+/** An example event for the stream: its newest event one step later, or zeros. */
 function example(config, series) {
   const { last } = series;
   const first = config.alphabet?.[0] ?? 0;
@@ -13,7 +13,7 @@ function example(config, series) {
   return series.timed ? { time: new Date(series.ahead(1)[0]).toISOString(), ...event } : event;
 }
 
-/** Let the form of a view send events; what comes back suggests one, unless somebody has written another. */
+/** Let the form of a view send events. Returns a function that fills in an example, unless the user has edited it. */
 export function trial(stream, parts, signal, series) {
   let config = null;
   let suggested = "";

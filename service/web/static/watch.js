@@ -2,11 +2,11 @@
 
 import { Problem, request, streamPath } from "./api.js";
 
-const SILENCE = 40_000; // the service says something every 15 s
+const SILENCE = 40_000; // milliseconds; the service sends at least a comment every 15 s
 const FIRST_WAIT = 400;
 const LONGEST_WAIT = 5_000;
 
-/** Text to events, wherever the network cuts it. */
+/** Turns text into events; a piece of text may end anywhere. */
 export class EventReader {
   #rest = "";
   #event = { kind: "message", data: [], id: null };
@@ -34,10 +34,10 @@ export class EventReader {
 }
 
 /**
- * Follow a stream until `signal` is aborted; a connection that ends is opened again after the last version.
+ * Follow a stream until `signal` is aborted. A connection that ends is opened again, after the last version seen.
  *
- * `begin()` resolves to the version to begin after, and is asked again when the stream has gone back; `seen(outcomes)`
- * gets what came, a batch at a time; `state(text, problem)` is told how the connection is.
+ * `begin()` resolves to the version to begin after; it is called again when the stream has gone back. `seen(outcomes)`
+ * gets the outcomes, a batch at a time. `state(text, problem)` gets the state of the connection.
  */
 export async function watch(stream, { signal, begin, seen, state }) {
   let after = null;
@@ -57,7 +57,7 @@ export async function watch(stream, { signal, begin, seen, state }) {
         wait = FIRST_WAIT;
         if (kind === "message") seen(outcomes);
       }
-      if (after !== null) throw new Problem(0, "The connection has ended.");
+      if (after !== null) throw new Problem(0, "The service has closed the connection.");
     } catch (error) {
       if (signal.aborted) return;
       const problem = error instanceof Problem ? error : new Problem(0, "The connection was lost.");
@@ -69,7 +69,7 @@ export async function watch(stream, { signal, begin, seen, state }) {
   }
 }
 
-/** What the connection brings, events of one kind that came together as one. */
+/** The events of one connection; events of one kind that arrive together are one batch. */
 async function* events(stream, after, signal, opened) {
   const ending = new AbortController();
   const end = () => ending.abort();

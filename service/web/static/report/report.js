@@ -1,4 +1,4 @@
-// A report: everything is in the document already.
+// A report. All its data is in the document.
 
 import { lossFigure, OPTIONS, palette, seriesFigure } from "../charts.js";
 import { css, element, parts } from "../dom.js";
@@ -23,16 +23,16 @@ function drawCharts() {
   part["series-note"].textContent = all
     ? `All ${count(view.events)} events. A circle is an anomaly: a score above ${data.anomaly}.`
     : `${count(drawn.x.length)} of ${count(view.events)} events: of each stretch the lowest, the highest and the ` +
-      `most anomalous. A circle is an anomaly: a score above ${data.anomaly}.`;
+      `most anomalous are drawn. A circle is an anomaly: a score above ${data.anomaly}.`;
   part["loss-note"].textContent =
-    `Means of ${count(view.mean_of)} events of the squared error, over the mean square of the series' own changes. ` +
-    "Persistence predicts the last value.";
+    `Running means over ${count(view.mean_of)} events: the squared error, divided by the mean square of the series' ` +
+    "own changes. Persistence predicts the last value.";
 }
 
 function write() {
   document.title = `${data.stream} · NoBackTrack`;
   part.name.textContent = data.stream;
-  const better = data.ratio === null ? "" : ` The error is ${value(data.ratio)} of that of persistence.`;
+  const better = data.ratio === null ? "" : ` The error is ${value(data.ratio)} times that of persistence.`;
   part.lead.textContent = `${count(data.events)} events, each predicted before it was known and learnt from right ` +
     `after: ${duration(data.seconds)}, ${rate(data.events_per_second)} events/s.${better}`;
   const number = (label, text) => element("td", { class: "number", "data-label": label }, text);
@@ -41,7 +41,7 @@ function write() {
     element("th", { scope: "row" }, name),
     number("Events scored", count(score.scored)),
     number("Error (RMSE)", value(score.rmse)),
-    number("Of persistence", value(score.persistence_rmse)),
+    number("Persistence (RMSE)", value(score.persistence_rmse)),
     number("Ratio", value(score.ratio)),
   )));
   const option = (text, chosen) => element("option", { value: chosen }, text);

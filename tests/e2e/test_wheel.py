@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -172,3 +173,18 @@ def test_the_source_distribution_makes_the_same_wheel(wheel: Path, tmp_path: Pat
     assert {name: ours.read(name) for name in ours.namelist()} == {
         name: theirs.read(name) for name in theirs.namelist()
     }
+
+
+def test_the_image_installs_the_same_wheel(wheel: Path, tmp_path: Path) -> None:
+    """The files that the Dockerfile copies, copied as an engine does: links stay links, and lead to what is there."""
+    copied = re.findall(r"^COPY (?!--from)(.*)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    source = tmp_path / "src"
+    source.mkdir()
+    for name in {name for line in copied for name in line.split()} - {"./"}:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, source / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / name, source / name)
+    assert (source / "nobacktrack" / "model").is_symlink()
+    rebuilt = build("wheel", tmp_path / "rebuilt", source)
+    assert rebuilt.read_bytes() == wheel.read_bytes()

@@ -13,7 +13,7 @@ from typing import Self
 
 from ..client.sync import Client
 from ..errors import CommandError
-from ..server.log_file import rotate
+from ..files import rotate
 
 READY_SECONDS = 180.0
 """How long a service may take to get ready. The first start compiles the kernels: that takes half a minute, or longer

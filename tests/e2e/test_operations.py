@@ -107,7 +107,8 @@ def test_a_copy_of_a_store_that_runs_has_all_that_was_acknowledged(
     shared_service: RunningService, tmp_path: Path
 ) -> None:
     """By the commands of the handbook, while events come; what the copy holds is whole."""
-    commands = re.findall(r"^    redis-cli (\S.*?)(?:  +#.*)?$", OPERATIONS, re.MULTILINE)
+    backup = OPERATIONS.partition("\n## Back up and restore\n")[2].partition("\n## ")[0]
+    commands = re.findall(r"^    redis-cli (\S.*?)(?:  +#.*)?$", backup, re.MULTILINE)
     assert commands[1] == "INFO persistence"
     enough = threading.Event()
 

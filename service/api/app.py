@@ -75,7 +75,7 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
     app.state.streams = streams
     app.state.store = store
     app.state.kernels = kernels
-    app.state.conversations = websocket.OpenSockets(settings.socket_seconds)
+    app.state.sockets = websocket.OpenSockets(settings.socket_seconds)
     app.include_router(stream_routes.router)
     app.include_router(events.router)
     app.include_router(forecasts.router)

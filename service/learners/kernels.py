@@ -1,4 +1,4 @@
-"""Which precisions are compiled: nothing is learnt in one that is not, as that would stop every other stream."""
+"""Which precisions are compiled. Nothing is learnt in another precision: its compiler would stop every other stream."""
 
 import asyncio
 import contextlib
@@ -13,11 +13,11 @@ logger = logging.getLogger(__name__)
 
 DType = Literal["float32", "float64"]
 ORDER: tuple[DType, ...] = ("float32", "float64")
-"""The default first: the service is ready with it, and the precision that few use follows."""
+"""The default precision first: the service is ready with it. The other one, which few use, follows."""
 
 
 class Kernels:
-    """One flag a precision, set when no event of it waits for a compiler any more."""
+    """One flag for each precision, set when its kernels are compiled."""
 
     def __init__(self) -> None:
         self._compiled: dict[str, asyncio.Event] = {dtype: asyncio.Event() for dtype in ORDER}
@@ -26,28 +26,28 @@ class Kernels:
 
     @property
     def ready(self) -> asyncio.Event:
-        """The flag of the default."""
+        """The flag of the default precision."""
         return self.flag(ORDER[0])
 
     def flag(self, dtype: str) -> asyncio.Event:
-        """That of one precision."""
+        """The flag of one precision."""
         return self._compiled[dtype]
 
     async def complete(self) -> None:
-        """Return when all are compiled."""
+        """Return when all precisions are compiled."""
         for compiled in self._compiled.values():
             await compiled.wait()
 
     def check(self, dtype: str = ORDER[0]) -> None:
-        """Raise Unavailable where `dtype` is still being compiled."""
+        """Raise Unavailable while the kernels of `dtype` are compiled."""
         if not self.flag(dtype).is_set():
             wait = " wait until /readyz answers 200" if dtype == ORDER[0] else " streams of float32 can be used already"
             raise Unavailable(f"the kernels are being compiled for {dtype};{wait}", retry_after=5)
 
     def start(self) -> None:
-        """Compile everything, in the background.
+        """Compile all kernels in the background.
 
-        In a daemon thread: a compiler cannot be interrupted, and the service must be able to end while it runs.
+        The compiler runs in a daemon thread: it cannot be interrupted, and the service must be able to end meanwhile.
         """
         loop = asyncio.get_running_loop()
 

@@ -6,12 +6,12 @@
 
     2026-01-01 12:00:00.000 WARNING nobacktrack.service.learners.cache: checkpoint 17 … (stream=taxi version=21)
 
-The fields after the message are those that hold where the line is written (`begin`, `add`), and the trace's where there
-is one. But for a stream's name and a request's nothing that was sent is in a line: of an error in the path of a request
-only its type and its place are written, as its words may repeat the request; what looks like a key loses its secret.
-One record is one line, whatever is in it; for people, a traceback follows in lines of its own.
+The fields after the message come from where the line is written (`begin`, `add`), and from the trace if there is one.
+Of all that clients send, only the name of a stream and the id of a request are written. Of an error on the path of a
+request, only the type and the place are written, since its message may repeat the request. Keys lose their secrets.
+One record is one line, whatever it contains; for people, a traceback follows in lines of its own.
 
-Formatters of the standard library and no package: a package would replace `json.dumps` and leave the rest to us.
+These are formatters for the standard library: a package would replace `json.dumps` and leave all else to us.
 """
 
 import contextvars
@@ -35,13 +35,13 @@ REQUEST_ID = "request_id"
 _ABOUT: contextvars.ContextVar[Mapping[str, Any]] = contextvars.ContextVar("about", default=MappingProxyType({}))
 _SECRET = re.compile(r"(nbt_[0-9a-f]{12}_)[A-Za-z0-9_-]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-"""What ends a line, moves a terminal's cursor or changes the direction of writing."""
+"""Characters that end a line, move a terminal's cursor or change the direction of writing."""
 
 
 def begin(**fields: object) -> None:
-    """From here on, in this task and those that it starts, lines carry these fields and no others.
+    """From here on, in this task and the tasks that it starts, lines carry these fields and no others.
 
-    One that is a function is asked when a line is written.
+    A field that is a function is called when a line is written.
     """
     _ABOUT.set(fields)
 
@@ -75,12 +75,12 @@ def configure(level: str, style: Style) -> None:
 
 
 def without_secrets(line: str) -> str:
-    """What looks like a key, without what makes it one."""
+    """The line with the secret of each key cut out."""
     return _SECRET.sub(r"\1...", line)
 
 
 class Json(logging.Formatter):
-    """A line is a JSON object, in ASCII."""
+    """Writes each line as a JSON object, in ASCII."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, without its end."""
@@ -98,7 +98,7 @@ class Json(logging.Formatter):
 
 
 class Text(logging.Formatter):
-    """A line is for people."""
+    """Writes each line for people."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, without its end."""
@@ -117,7 +117,7 @@ def _time(record: logging.LogRecord) -> datetime:
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
-    """Those of the context, those of the line itself (`extra={"fields": …}`), and of the trace."""
+    """The fields of the context, of the line itself (`extra={"fields": …}`), and of the trace."""
     fields = {name: value() if callable(value) else value for name, value in about().items()}
     fields |= getattr(record, "fields", {})
     span = trace.get_current_span().get_span_context()
@@ -136,7 +136,7 @@ def _traceback(error: BaseException | None, in_request: bool) -> str:
 
 
 def _places(error: BaseException, seen: set[int]) -> Iterator[str]:
-    """Types and places, without words."""
+    """Types and places of an error and its causes, without their messages."""
     seen.add(id(error))
     before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     inner = error.exceptions if isinstance(error, BaseExceptionGroup) else ()

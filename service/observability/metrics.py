@@ -60,7 +60,7 @@ OTHER = "other"
 
 
 class Durations(Histogram):
-    """A histogram of seconds that takes many equal ones at once."""
+    """A histogram of seconds that can count many equal values at once."""
 
     def observe_many(self, seconds: float, count: int) -> None:
         """The same as `count` calls of `observe(seconds)`. Only for a histogram without labels."""
@@ -69,7 +69,7 @@ class Durations(Histogram):
 
 
 class Named(NamedTuple):
-    """What is known of one stream: found once, and not by its label with every batch."""
+    """The metrics of one stream, looked up by their label once and not with every batch."""
 
     events: Counter
     scored: Counter
@@ -228,7 +228,7 @@ class Metrics:
             "nobacktrack_store_limit_bytes", "Memory that this server may use, 0 for no limit; NaN when unknown.",
             registry=r,
         )  # fmt: skip
-        # What has never happened is 0 and not absent, or the first time would not be seen as a rise.
+        # A counter that has counted nothing is 0 and not absent; otherwise its first rise would not be seen.
         self._guards = {bit: self.guards.labels(guard) for bit, guard in GUARDS.items()}
         for error in _kinds(ServiceError):
             self.refused.labels(error.slug)
@@ -240,7 +240,7 @@ class Metrics:
         )  # fmt: skip
 
     def of(self, stream: str) -> Named:
-        """The metrics of a stream; those of `other`, which many share, for one that has no name here."""
+        """The metrics of a stream; those of `other`, which many streams share, if the stream has no label."""
         label = self.label(stream)
         if label not in self._named:
             children: list[Any] = [family.labels(label) for family in self._families]
@@ -248,13 +248,13 @@ class Metrics:
         return self._named[label]
 
     def label(self, stream: str) -> str:
-        """The stream's own name for the first `named_streams` of them, `other` for the rest."""
+        """The label of a stream: its own name for the first `named_streams` streams, `other` for the rest."""
         if stream in self._named or len(self._named) - (OTHER in self._named) < self._named_streams:
             return stream
         return OTHER
 
     def forget(self, stream: str) -> None:
-        """Drop what a stream that is gone has here, counters too: its name makes room for another."""
+        """Drop the metrics of a stream that is gone, counters too: its label makes room for another stream."""
         if stream in self._named and stream != OTHER:
             del self._named[stream]
             for family in (*self._families, self.drifting):
@@ -264,7 +264,7 @@ class Metrics:
         self, stream: str, outcomes: Outcomes, coverage: Coverage, seconds: float, step_size: float,
         drifting: Callable[[], bool],
     ) -> None:  # fmt: skip
-        """Count a batch that was learnt in `seconds` and made durable. `drifting` is asked when somebody looks."""
+        """Count a durable batch that was learnt in `seconds`. `drifting` is called when the metrics are read."""
         label, count, of = self.label(stream), len(outcomes.version), self.of(stream)
         scored = ~np.isnan(outcomes.loss)
         of.events.inc(count)
@@ -293,7 +293,7 @@ class Metrics:
 
 
 def _kinds(error: type[ServiceError]) -> Iterator[type[ServiceError]]:
-    """All errors that are one, too."""
+    """All subclasses of an error, of theirs too."""
     for kind in error.__subclasses__():
         yield kind
         yield from _kinds(kind)

@@ -1,4 +1,4 @@
-"""How a stream has been predicted lately: what its status says, beyond the learner itself."""
+"""How well a stream was predicted lately, for its status and its metrics."""
 
 import math
 from dataclasses import dataclass
@@ -10,16 +10,16 @@ import numpy.typing as npt
 from ...model import Outcomes
 
 WINDOW = 1000
-"""Events that are looked back at."""
+"""How many of the newest events count."""
 NEWEST = 100
-"""Of these, the ones that drift is judged by."""
+"""How many of the newest events drift is judged by, against the others in the window."""
 ERRORS = 3.0
-"""Standard errors by which their loss must exceed that of the ones before."""
+"""Drift: the newest loss exceeds the loss before by more than this many standard errors."""
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Means over the window; None where there is nothing to tell."""
+    """Means over the window; None where there is no event to judge by."""
 
     events: int
     """Scored events in the window: those that this process has learnt or replayed, at most WINDOW."""
@@ -30,20 +30,20 @@ class Summary:
     coverage: float | None
     """Share of the measurements that lay inside their 90 % interval."""
     drift: bool
-    """Whether the newest losses are clearly above those before."""
+    """Whether the newest losses are clearly above the losses before."""
 
 
 class Coverage(NamedTuple):
-    """How the 90 % intervals of T events fared."""
+    """How many measurements of T events lay inside their 90 % intervals."""
 
     inside: npt.NDArray[np.int64]
-    """(T,): measurements that lay inside of theirs,"""
+    """(T,): measurements inside their interval."""
     judged: npt.NDArray[np.int64]
-    """(T,): of so many for which there was one."""
+    """(T,): measurements that had an interval."""
 
 
 def coverage(outcomes: Outcomes, targets: npt.NDArray[np.float64]) -> Coverage:
-    """That of the outcomes of events with `targets` (T, q). Symbols have no intervals."""
+    """The coverage of the outcomes of events with `targets` (T, q). Symbols have no intervals."""
     if outcomes.lower.shape != targets.shape:
         nothing = np.zeros(len(targets), np.int64)
         return Coverage(nothing, nothing)
@@ -61,10 +61,7 @@ class Recent:
         self._version = 0
 
     def add(self, outcomes: Outcomes, covered: Coverage) -> None:
-        """Take the outcomes of events, but for those that were taken already.
-
-        (A log may be replayed again.)
-        """
+        """Add the outcomes of events, except those that were added before: a log may be replayed again."""
         scored = ~np.isnan(outcomes.loss) & (outcomes.version > self._version)
         self._version = max(self._version, int(outcomes.version[-1]))
         rows = np.column_stack([outcomes.loss, outcomes.baseline_loss, *covered])[scored][-WINDOW:]
@@ -73,7 +70,7 @@ class Recent:
         self._seen += len(rows)
 
     def summary(self) -> Summary:
-        """Means over what is there."""
+        """Means over the events in the window."""
         rows = self._ordered()
         count = len(rows)
         if count == 0:
@@ -94,7 +91,7 @@ class Recent:
         return _drifted(self._ordered()[:, 0])
 
     def _ordered(self) -> npt.NDArray[np.float64]:
-        """(n, 4): the rows that there are, the newest last."""
+        """(n, 4): the rows of the n events so far, the newest last."""
         if self._seen < WINDOW:
             return self._rows[: self._seen]
         return np.roll(self._rows, -(self._seen % WINDOW), axis=0)

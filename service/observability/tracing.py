@@ -45,18 +45,18 @@ logger = logging.getLogger(__name__)
 
 NAME = "nobacktrack"
 FLUSH_SECONDS = 3.0
-"""How long the last spans may take to leave when the service ends."""
+"""How long sending the last spans may take when the service ends."""
 LINKS = 32
-"""Requests that the span of a batch is linked with, at most."""
+"""The most requests that the span of a batch is linked with."""
 UNTRACED = frozenset({"/livez", "/readyz", "/metrics"})
 NO_TELEMETRY: "TelemetryConfig" = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
-"""Nothing of FastAPI's, which would export the words of errors as well."""
+"""Turns off FastAPI's telemetry, which would export the messages of errors as well."""
 
 _tracer: Tracer | None = None
 
 
 def start(settings: Settings) -> "TracerProvider | None":
-    """Begin to trace, where the settings ask for it and can have it; what `stop` takes."""
+    """Begin to trace if the settings ask for it and the extra is installed; the result is for `stop`."""
     global _tracer
     if not settings.otlp_endpoint or settings.otel_traces_exporter != "otlp":
         return None
@@ -73,19 +73,19 @@ def start(settings: Settings) -> "TracerProvider | None":
 
 
 async def stop(provider: "TracerProvider | None") -> None:
-    """Send what is left, for as long as a service that ends may wait."""
+    """Send the last spans, for at most FLUSH_SECONDS."""
     global _tracer
     if provider is None:
         return
     _tracer = None
-    # Not in the event loop's pool, which is waited for: a receiver that hangs takes half a minute.
+    # A thread of its own: the event loop waits for its pool, and a receiver that hangs takes half a minute.
     last = threading.Thread(target=provider.shutdown, daemon=True)
     last.start()
     await asyncio.to_thread(last.join, FLUSH_SECONDS)
 
 
 def telemetry(provider: "TracerProvider | None") -> "TelemetryConfig":
-    """What FastAPI is to trace."""
+    """The telemetry that FastAPI is to do."""
     if provider is None:
         return NO_TELEMETRY
     return {
@@ -111,14 +111,14 @@ def batch(
 
 
 def span(name: str, stream: str, events: int, version: int) -> contextlib.AbstractContextManager[Span | None]:
-    """The span of something that is done with the events of a stream, the last of which makes this version."""
+    """The span of a step with the events of a stream; `version` is the version after the last of them."""
     if _tracer is None:
         return _NOTHING
     return _traced(_tracer, name, {**_attributes(stream, events), f"{NAME}.version": version})
 
 
 def script(name: str) -> contextlib.AbstractContextManager[Span | None]:
-    """The span of a script in Redis. One that is part of nothing is not traced."""
+    """The span of a script in Redis. A script outside of any span is not traced."""
     if _tracer is None or get_current_span() is INVALID_SPAN:
         return _NOTHING
     attributes = {"db.system.name": "redis", "db.operation.name": "EVALSHA", "db.stored_procedure.name": name}
@@ -142,7 +142,7 @@ def _traced(
     parent: contexts.Context | None = None,
     links: list[Link] | None = None,
 ) -> Iterator[Span]:
-    """A span that knows the type of an error and not its words, which may repeat what was sent."""
+    """A span that records the type of an error but not its message, which may repeat what was sent."""
     quiet: dict[str, Any] = {"record_exception": False, "set_status_on_exception": False}
     with tracer.start_as_current_span(
         name, context=parent, kind=kind, attributes=dict(attributes), links=links, **quiet
@@ -156,7 +156,7 @@ def _traced(
 
 
 def _provider() -> "TracerProvider":
-    """One that sends spans as OTLP over HTTP. Raises ImportError where the extra is not installed."""
+    """A provider that sends spans as OTLP over HTTP. Raises ImportError where the extra is not installed."""
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.resources import OTELResourceDetector, Resource
     from opentelemetry.sdk.trace import Span as Recorded
@@ -164,7 +164,7 @@ def _provider() -> "TracerProvider":
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
     class Discreet(SpanProcessor):
-        """FastAPI's span of a request has the address as it came, with the query."""
+        """Hides the query and secrets in the address of FastAPI's span of a request."""
 
         def on_start(self, span: Recorded, parent_context: contexts.Context | None = None) -> None:
             attributes = span.attributes or {}

@@ -129,7 +129,7 @@ async def _serve(
             if parent is not None:
                 parent.sendall(f"{url}\n".encode())
 
-        server = Server(_uvicorn_config(app, settings), app.state.streams.live, app.state.conversations)
+        server = Server(_uvicorn_config(app, settings), app.state.streams.live, app.state.sockets)
         if parent is not None:
             _stop_with_parent(parent, server)
         stack.callback(asyncio.create_task(_when_ready(app, server, announce)).cancel)
@@ -165,17 +165,17 @@ async def _supervise(own: EmbeddedServer | None, server: uvicorn.Server) -> Asyn
 class Server(uvicorn.Server):
     """uvicorn's server. At shutdown it first ends watched streams, and WebSockets once their messages are answered."""
 
-    def __init__(self, config: uvicorn.Config, live: Feeds, conversations: OpenSockets) -> None:
+    def __init__(self, config: uvicorn.Config, live: Feeds, websockets: OpenSockets) -> None:
         super().__init__(config)
         self._live = live
-        self._conversations = conversations
+        self._websockets = websockets
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Close the listeners, end watchers, drain WebSockets, then shut down as uvicorn does."""
         for listener in sockets or []:
             listener.close()
         self._live.close()
-        await self._conversations.close(DRAIN_SECONDS)
+        await self._websockets.close(DRAIN_SECONDS)
         await super().shutdown(sockets)
 
 

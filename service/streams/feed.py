@@ -1,10 +1,10 @@
-"""Events and their outcomes as they happen, for any number of watchers of a stream, on whichever replica they are.
+"""Events and their outcomes as they happen, for any number of watchers of a stream, on any replica.
 
-What this process learns is shown at once. What other replicas learn is in the log: the feed looks for it and lets its
-own learner read it, which gives the same outcomes to the bit (but not the ids of the events, which the log does not
-have). So there is no subscription that could be lost, and a watcher that comes back is shown what it missed in the same
-way (`service/streams/catch_up.py`). A feed holds the newest outcomes once, for all its watchers; it ends with the last
-of them.
+Events that this process learns are shown at once. Events that other replicas learn are in the log: the feed looks for
+them and lets its own learner learn them, which gives the same outcomes to the bit (without the ids of the events, which
+the log does not have). So there is no subscription that could be lost, and a watcher that comes back is shown what it
+missed in the same way (`service/streams/catch_up.py`). A feed holds the newest outcomes once for all its watchers, and
+ends with the last watcher.
 """
 
 import asyncio
@@ -23,17 +23,17 @@ from .catch_up import CatchUp, Shown
 logger = logging.getLogger(__name__)
 
 RING = 2048
-"""Outcomes that a feed holds."""
+"""The most outcomes that a feed holds."""
 LOOK_SECONDS = 0.25
-"""Between two looks for what other replicas have learnt."""
+"""Seconds between two looks for events that other replicas have learnt."""
 
 
 @dataclass(slots=True)
 class Feed:
     """The newest outcomes of one stream."""
 
-    copy: CachedLearner
-    """The learner after the last of them."""
+    cached: CachedLearner
+    """The learner after the last of these outcomes."""
     writer: OutcomeWriter
     ring: deque[Shown] = field(default_factory=lambda: deque(maxlen=RING))
     watchers: int = 0
@@ -42,24 +42,24 @@ class Feed:
     failure: Exception | None = None
     """The unexpected error that ended `task`: its watchers get it."""
 
-    def show(self, copy: CachedLearner, outcomes: list[bytes]) -> None:
-        """Outcomes up to the version of `copy`."""
-        first = copy.position.version - len(outcomes) + 1
-        if copy.position.epoch != self.copy.position.epoch or first != self.copy.position.version + 1:
-            return  # not the next: the feed finds it in the log
-        self.copy = copy
+    def show(self, cached: CachedLearner, outcomes: list[bytes]) -> None:
+        """Add outcomes up to the version of `cached`."""
+        first = cached.position.version - len(outcomes) + 1
+        if cached.position.epoch != self.cached.position.epoch or first != self.cached.position.version + 1:
+            return  # these do not come next: the feed finds them in the log
+        self.cached = cached
         self.ring.extend(Shown(first + i, outcome) for i, outcome in enumerate(outcomes))
         self.wake()
 
-    def restart(self, copy: CachedLearner) -> None:
-        """The stream is another one now, or has gone where the feed cannot follow."""
-        self.copy, self.writer = copy, OutcomeWriter(copy.learner.config)
+    def restart(self, cached: CachedLearner) -> None:
+        """Begin again: the stream was created anew, or the feed cannot follow its log."""
+        self.cached, self.writer = cached, OutcomeWriter(cached.learner.config)
         self.ring.clear()
-        self.ring.append(Shown(copy.position.version, None))
+        self.ring.append(Shown(cached.position.version, None))
         self.wake()
 
     def wake(self) -> None:
-        """Tell every watcher."""
+        """Wake every watcher."""
         self.moved.set()
         self.moved = asyncio.Event()
 
@@ -82,7 +82,7 @@ class Feeds:
             feed.show(batch.cached, batch.answers.writer.with_event(batch.answers.lines, batch.events))
 
     def close(self) -> None:
-        """Let every watcher go."""
+        """End the answer of every watcher."""
         self._closing.set()
         for feed in self._feeds.values():
             feed.wake()
@@ -98,12 +98,12 @@ class Feeds:
         return self._shown(stream, after, idle)
 
     async def _shown(self, stream: str, after: int | None, idle: float) -> AsyncIterator[Shown | None]:
-        # Counted before anything is waited for: a burst stays within the bound but for those who have not begun.
+        # Counted before the first await: a burst exceeds the bound only by watchers that have not begun yet.
         self._watchers += 1
         feed = None
         try:
             feed = await self._open(stream)
-            position = feed.copy.position.version if after is None else after
+            position = feed.cached.position.version if after is None else after
             while not self._closing.is_set():
                 if feed.failure is not None:
                     raise feed.failure
@@ -118,7 +118,7 @@ class Feeds:
                 except TimeoutError:
                     yield None
         except (ServiceError, segments.DamagedLog) as error:
-            # The answer has begun, so it can only end: the watcher comes back, to what it has not seen.
+            # The answer has begun, so it can only end. The watcher comes back, and is shown what it missed.
             logger.warning("a watcher of stream %s is let go: %s", stream, error)
         finally:
             self._watchers -= 1
@@ -139,44 +139,44 @@ class Feeds:
     async def _open(self, stream: str) -> Feed:
         feed = self._feeds.get(stream)
         if feed is None:
-            copy = await self._learners.refresh(stream)
-            feed = self._feeds.setdefault(stream, Feed(copy, OutcomeWriter(copy.learner.config)))
+            cached = await self._learners.refresh(stream)
+            feed = self._feeds.setdefault(stream, Feed(cached, OutcomeWriter(cached.learner.config)))
         feed.watchers += 1
         if feed.task is None:
             feed.task = asyncio.create_task(self._look(stream, feed))
         return feed
 
     async def _since(self, stream: str, feed: Feed, position: int) -> Sequence[Shown]:
-        """What comes after a version, of what the feed can show now."""
-        newest = feed.copy.position.version
+        """The outcomes after a version that can be shown now."""
+        newest = feed.cached.position.version
         if position > newest:
-            return [Shown(newest, None)]  # of a history that is no more
+            return [Shown(newest, None)]  # the watcher has seen a history that is gone
         oldest = feed.ring[0].version if feed.ring else newest + 1
         if position + 1 >= oldest or (feed.ring and feed.ring[0].outcome is None):
             return [one for one in feed.ring if one.version > position]
-        past = await self._past.outcomes(stream, feed.copy, feed.writer, position, oldest - 1)
-        # At closing time the log is not read, and nothing is said of what is missing: it can be asked for elsewhere.
+        past = await self._past.outcomes(stream, feed.cached, feed.writer, position, oldest - 1)
+        # When the service ends, the log is not read and no gap is shown: the watcher can ask another replica.
         return past or (() if self._closing.is_set() else (Shown(oldest - 1, None),))
 
     async def _look(self, stream: str, feed: Feed) -> None:
-        """Find what other replicas have learnt, while anybody watches."""
+        """Find the events that other replicas have learnt, while anybody watches."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             try:
                 head = await self._store.head(stream)
-                if head is None or head.position == feed.copy.position:
+                if head is None or head.position == feed.cached.position:
                     continue
-                start = feed.copy
+                start = feed.cached
                 same = head.position.epoch == start.position.epoch
                 read = await self._past.read(stream, feed.writer, start) if same else None
-                if feed.copy is not start:
+                if feed.cached is not start:
                     continue  # this process has learnt meanwhile
-                if read is not None and read.shown and read.copy.position.version >= head.position.version:
-                    feed.show(read.copy, [one.outcome or b"" for one in read.shown])
+                if read is not None and read.shown and read.cached.position.version >= head.position.version:
+                    feed.show(read.cached, [one.outcome or b"" for one in read.shown])
                 elif head.position.version <= start.position.version or read is None:
                     feed.restart(await self._learners.refresh(stream))
             except (ServiceError, segments.DamagedLog):
-                continue  # the store is away; what it holds is there afterwards
+                continue  # the store is away; its log will be there afterwards
             except Exception as error:
                 feed.failure = error
                 self._forget(stream, feed)

@@ -1,4 +1,4 @@
-"""What becomes of a stream beside learning: snapshots of its learner, going back to one, copies, diagnoses."""
+"""What can be done with a stream besides learning: snapshots, going back to one, clones, diagnoses."""
 
 import asyncio
 import contextlib
@@ -20,13 +20,13 @@ from ..store.base import Conflict, Full, Kept, LogPosition, Snapshot, Store
 from ..store.base import Taken as NameTaken
 
 NOISELESS = 1e9
-"""A bias of so many standard errors is that of an estimate without noise, but for rounding."""
+"""A bias of this many standard errors belongs to an estimate without noise: the error is rounding."""
 DIAGNOSED = 32
-"""Newest events over which a gradient is judged."""
+"""How many of the newest events a gradient is judged by."""
 
 
 class Lifecycle:
-    """Acts on streams through the store; nothing of it is on the path of an event."""
+    """Acts on streams through the store. No event comes through here."""
 
     def __init__(self, settings: Settings, store: Store, learners: LearnerCache) -> None:
         self._settings = settings
@@ -35,11 +35,11 @@ class Lifecycle:
 
     async def snapshot(self, stream: str, name: str | None) -> SnapshotStatus:
         """Keep the learner as it is now, under a name, by default `v<version>`. Raises Taken, LimitReached."""
-        copy = await self._learners.refresh(stream)
-        snapshot = Snapshot(name or f"v{copy.position.version}", copy.position.version, time.time())
-        blob = await asyncio.to_thread(pack, copy.position.chain, copy.learner)
+        cached = await self._learners.refresh(stream)
+        snapshot = Snapshot(name or f"v{cached.position.version}", cached.position.version, time.time())
+        blob = await asyncio.to_thread(pack, cached.position.chain, cached.learner)
         most = self._settings.max_snapshots
-        match await self._store.snapshot(stream, copy.position.epoch, snapshot, blob, most):
+        match await self._store.snapshot(stream, cached.position.epoch, snapshot, blob, most):
             case Kept():
                 return _status(snapshot)
             case NameTaken():
@@ -50,7 +50,7 @@ class Lifecycle:
                 raise ConcurrentChange("the stream was made anew meanwhile; try again")
 
     async def snapshots(self, stream: str) -> list[SnapshotStatus]:
-        """Those of a stream, the oldest first. Raises UnknownStream."""
+        """The snapshots of a stream, the oldest first. Raises UnknownStream."""
         await self._learners.get(stream)
         return [_status(snapshot) for snapshot in await self._store.snapshots(stream)]
 
@@ -61,11 +61,11 @@ class Lifecycle:
             raise UnknownSnapshot("the stream has no snapshot of that name")
 
     async def restore(self, stream: str, name: str) -> None:
-        """Let the stream go on from a snapshot: a new history; what came after the snapshot is forgotten.
+        """Let the stream go on from a snapshot, as a new history: the events after the snapshot are forgotten.
 
-        Raises UnknownSnapshot, and Conflicting where the stream is made anew at the same moment.
+        Raises UnknownSnapshot, and ConcurrentChange where the stream is created anew at the same moment.
         """
-        copy = await self._learners.refresh(stream)
+        cached = await self._learners.refresh(stream)
         blob = await self._store.read_snapshot(stream, name)
         if blob is None:
             raise UnknownSnapshot("the stream has no snapshot of that name")
@@ -76,30 +76,30 @@ class Lifecycle:
         start, packed = await self._begun(learner)
         config = learner.config
         if not await self._store.replace(
-            stream, copy.position.epoch, start, json.dumps(config.to_dict()), config.fingerprint(), packed
+            stream, cached.position.epoch, start, json.dumps(config.to_dict()), config.fingerprint(), packed
         ):
             raise ConcurrentChange("the stream was made anew meanwhile; try again")
         self._learners.forget(stream)
 
     async def clone(self, stream: str, request: CloneRequest) -> None:
-        """Make a stream that knows what this one does, perhaps with other settings.
+        """Make a stream that has learnt what this one has, perhaps with other settings.
 
-        Settings that leave the learner's arrays as they are keep all that it has learnt; with others a new learner
-        reads the events that the log still has. Raises BadConfig, Taken, LimitReached.
+        If the settings leave the shapes of the learner's arrays alone, the clone keeps all that was learnt. Otherwise a
+        new learner learns the events that the log still has. Raises BadConfig, Taken, LimitReached.
         """
-        copy = await self._learners.refresh(stream)
+        cached = await self._learners.refresh(stream)
         try:
-            config = model.Config.from_dict({**copy.learner.config.to_dict(), **request.config})
+            config = model.Config.from_dict({**cached.learner.config.to_dict(), **request.config})
         except model.ConfigError as error:
             raise BadConfig(str(error), field="config") from error
         same = ("targets", "inputs", "alphabet")
-        if any(getattr(config, name) != getattr(copy.learner.config, name) for name in same):
+        if any(getattr(config, name) != getattr(cached.learner.config, name) for name in same):
             raise BadConfig("targets, inputs and alphabet of a clone are those of the original", field="config")
         fresh = await check_size(config, self._settings.max_state_bytes)
-        if _shapes(fresh) == _shapes(copy.learner):
-            learner = model.Learner.from_state(config, copy.learner.copy().state)
+        if _shapes(fresh) == _shapes(cached.learner):
+            learner = model.Learner.from_state(config, cached.learner.copy().state)
         else:
-            learner = await self._reread(stream, copy, fresh)
+            learner = await self._reread(stream, cached, fresh)
         start, packed = await self._begun(learner)
         made = await self._store.create(
             request.name, start, json.dumps(config.to_dict()), config.fingerprint(), self._settings.max_streams, packed
@@ -113,19 +113,19 @@ class Lifecycle:
 
     async def diagnose(self, stream: str, samples: int) -> Diagnostics:
         """How good the learner's gradient is on its newest events. Raises BadRequest where that cannot be told."""
-        copy = await self._learners.refresh(stream)
-        segments = await self._store.segments(stream, max(0, copy.position.version - DIAGNOSED))
+        cached = await self._learners.refresh(stream)
+        segments = await self._store.segments(stream, max(0, cached.position.version - DIAGNOSED))
         parts = [log.decode(segment) for segment in segments]
         if not parts:
             raise BadRequest("the stream has no events to judge by yet")
         targets = np.concatenate([part.Y for part in parts])[-DIAGNOSED:]
         inputs = np.concatenate([part.X for part in parts])[-DIAGNOSED:]
         try:
-            found = await asyncio.to_thread(model.diagnose, copy.learner, targets, inputs, samples)
+            found = await asyncio.to_thread(model.diagnose, cached.learner, targets, inputs, samples)
         except ValueError as error:
             raise BadRequest(f"the gradient cannot be judged: {error}") from error
         return Diagnostics(
-            version=copy.position.version,
+            version=cached.position.version,
             events=len(targets),
             samples=found.samples,
             bias_z=found.bias_z if found.bias_z < NOISELESS else None,
@@ -133,11 +133,11 @@ class Lifecycle:
             cosine=found.cosine,
         )
 
-    async def _reread(self, stream: str, copy: CachedLearner, learner: model.Learner) -> model.Learner:
+    async def _reread(self, stream: str, cached: CachedLearner, learner: model.Learner) -> model.Learner:
         """A new learner after the log's events up to the copy's version."""
         for segment in await self._store.segments(stream, 0):
             events = log.decode(segment)
-            if events.last <= copy.position.version:
+            if events.last <= cached.position.version:
                 await asyncio.to_thread(learner.observe_many, events.Y, events.X, events.times)
         return learner
 
@@ -151,7 +151,7 @@ class Lifecycle:
 async def check_size(config: model.Config, limit: int) -> model.Learner:
     """A new learner. Raises BadConfig for one that is larger than this service takes, before it takes the memory."""
     learner = None
-    # The weights alone first: what else there is has been allocated only, and not touched, until an event.
+    # The weights alone first: all other arrays take no memory until the first event.
     if config.parameters * (8 if config.dtype == "float64" else 4) <= limit:
         with contextlib.suppress(MemoryError):
             learner = await asyncio.to_thread(model.Learner, config)

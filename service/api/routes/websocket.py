@@ -28,6 +28,9 @@ IN_FLIGHT = 256
 RESTARTING, TRY_LATER = 1012, 1013
 """Codes of closing (RFC 6455 and its registry)."""
 
+GONE = (WebSocketDisconnect, RuntimeError, OSError)
+"""What sending raises when the client has gone."""
+
 PendingAnswer: TypeAlias = asyncio.Future[Answer] | Question
 """An answer that is on its way; or a question, which is answered when its turn comes."""
 
@@ -56,7 +59,7 @@ async def observe(socket: WebSocket, stream: str) -> None:
     state = socket.app.state
     streams: Streams = state.streams
     metrics: Metrics = state.metrics
-    conversations: OpenSockets = state.conversations
+    sockets: OpenSockets = state.sockets
     await socket.accept()
     try:
         if socket.scope["query_string"]:
@@ -64,29 +67,29 @@ async def observe(socket: WebSocket, stream: str) -> None:
         state.kernels.check()
         await streams.open(_checked(stream))
     except ServiceError as error:
-        await socket.send_text(encode(error, metrics).decode())
-        await socket.close(error.close_code)
+        with contextlib.suppress(*GONE):
+            await socket.send_text(encode(error, metrics).decode())
+            await socket.close(error.close_code)
         return
-    task = asyncio.ensure_future(_converse(socket, streams, stream, metrics, conversations))
-    conversations.open.add(task)
-    task.add_done_callback(conversations.open.discard)
+    task = asyncio.ensure_future(_converse(socket, streams, stream, metrics, sockets))
+    sockets.open.add(task)
+    task.add_done_callback(sockets.open.discard)
     with metrics.websockets.track_inprogress():
         await task
 
 
-async def _converse(
-    socket: WebSocket, streams: Streams, stream: str, metrics: Metrics, conversations: OpenSockets
-) -> None:
-    promises: asyncio.Queue[PendingAnswer | None] = asyncio.Queue(IN_FLIGHT)
-    writer = asyncio.create_task(_write(socket, streams, stream, promises, metrics, conversations))
-    reader = asyncio.create_task(_read(socket, streams, stream, promises))
-    closing = asyncio.create_task(conversations.closing.wait())
+async def _converse(socket: WebSocket, streams: Streams, stream: str, metrics: Metrics, sockets: OpenSockets) -> None:
+    answers: asyncio.Queue[PendingAnswer | None] = asyncio.Queue()
+    free = asyncio.Semaphore(IN_FLIGHT)
+    writer = asyncio.create_task(_write(socket, streams, stream, answers, free, metrics, sockets))
+    reader = asyncio.create_task(_read(socket, streams, stream, answers, free))
+    closing = asyncio.create_task(sockets.closing.wait())
     try:
         await asyncio.wait((reader, writer, closing), return_when=asyncio.FIRST_COMPLETED)
         if not writer.done():
             reader.cancel()
             await asyncio.wait((reader,))
-            await promises.put(None)
+            answers.put_nowait(None)
             await writer
     finally:
         for task in (reader, writer, closing):
@@ -95,64 +98,72 @@ async def _converse(
 
 
 async def _read(
-    socket: WebSocket, streams: Streams, stream: str, promises: asyncio.Queue[PendingAnswer | None]
+    socket: WebSocket,
+    streams: Streams,
+    stream: str,
+    answers: asyncio.Queue[PendingAnswer | None],
+    free: asyncio.Semaphore,
 ) -> None:
-    """Until the client goes: every message into the queue, its promise to the writer.
+    """Put every message into the stream's queue, and its answer into `answers`, until the client goes.
 
-    After an outage nothing more is learnt, also while the connection is still open.
+    A message is read when one of the places of unanswered messages is free, so that none is read whose answer has no
+    place. After an outage nothing more is learnt, also while the connection is still open.
     """
     last: asyncio.Future[Answer] | None = None
     time_slice = TimeSlice()
     while True:
         await time_slice.yield_if_expired()
+        await free.acquire()
         message = await socket.receive()
         if message["type"] == "websocket.disconnect":
             return
-        promise: PendingAnswer
+        answer: PendingAnswer
         try:
             text = message.get("text")
             if text is None:
                 raise BadRequest("send text messages, one JSON object each")
             asked = parse_question(text.encode("utf-8", "surrogatepass"))
             if isinstance(asked, Question):
-                promise = asked
+                answer = asked
             else:
-                [promise] = await streams.submit(stream, [asked], behind=last)
-                last = newest([promise], last)
+                [answer] = await streams.submit(stream, [asked], behind=last)
+                last = newest([answer], last)
         except ServiceError as error:
-            promise = asyncio.get_running_loop().create_future()
-            promise.set_result(error)
-        await promises.put(promise)
+            answer = asyncio.get_running_loop().create_future()
+            answer.set_result(error)
+        answers.put_nowait(answer)
 
 
 async def _write(
     socket: WebSocket,
     streams: Streams,
     stream: str,
-    promises: asyncio.Queue[PendingAnswer | None],
+    answers: asyncio.Queue[PendingAnswer | None],
+    free: asyncio.Semaphore,
     metrics: Metrics,
-    conversations: OpenSockets,
+    sockets: OpenSockets,
 ) -> None:
-    """Every answer in order. After an outage the connection ends, so that the order of events has no hole."""
+    """Send every answer in order. After an outage the connection ends, so that the order of events has no hole."""
     code, time_slice = None, TimeSlice()
     try:
-        while (promise := await promises.get()) is not None:
-            answer = await _version(streams, stream) if isinstance(promise, Question) else await promise
-            async with asyncio.timeout(conversations.seconds):
+        while (pending := await answers.get()) is not None:
+            answer = await _version(streams, stream) if isinstance(pending, Question) else await pending
+            async with asyncio.timeout(sockets.seconds):
                 await socket.send_text(encode(answer, metrics).decode())
+            free.release()
             await time_slice.yield_if_expired()
             if isinstance(answer, (Unavailable, NotFound)):
                 code = answer.close_code
                 break
         else:
-            code = RESTARTING if conversations.closing.is_set() else None
+            code = RESTARTING if sockets.closing.is_set() else None
     except TimeoutError:
-        code = TRY_LATER  # it does not read: nothing more is kept for it
-    except (WebSocketDisconnect, RuntimeError, OSError):
-        return  # the client has gone; what it sent is learnt all the same
+        code = TRY_LATER  # the client does not read: nothing more is kept for it
+    except GONE:
+        return  # what the client sent is learnt all the same
     if code is not None:
-        with contextlib.suppress(TimeoutError, RuntimeError, OSError):
-            async with asyncio.timeout(conversations.seconds):
+        with contextlib.suppress(TimeoutError, *GONE):
+            async with asyncio.timeout(sockets.seconds):
                 await socket.close(code)
 
 

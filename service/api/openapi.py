@@ -47,9 +47,9 @@ class Described(Problem):
     """An error (RFC 9457)."""
 
     field: str | SkipJsonSchema[None] = Field(default=None, json_schema_extra=_optional)
-    """What of the request is wrong: a field of the body, a parameter, a header."""
+    """Which part of the request is wrong: a field of the body, a parameter or a header."""
     retry_after: int | SkipJsonSchema[None] = Field(default=None, json_schema_extra=_optional)
-    """Seconds after which it makes sense to come again."""
+    """Seconds after which to try again."""
 
 
 class ProtocolProblem(Described):

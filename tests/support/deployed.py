@@ -19,11 +19,18 @@ REDIS = DEPLOY / "redis" / "redis.conf"
 SERVER = re.compile(r"server ([\w-]+):8000 resolve ")
 
 
-def place(directory: Path, port: int, replicas: Sequence[str]) -> Path:
-    """The deployed files, in `directory`: changed are the port, and the names that only an engine resolves."""
+def place(directory: Path, port: int, replicas: Sequence[str], prefix: str = "") -> Path:
+    """The deployed files, in `directory`: changed are the port, and the names that only an engine resolves.
+
+    With a `prefix` the service is at that path, which is stripped.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     text = (NGINX / "nginx.conf").read_text(encoding="utf-8")
     assert text.count("listen 8080;") == 1
+    everything = "location / {\n            proxy_pass http://replicas;"
+    assert text.count(everything) == 1
+    if prefix:
+        text = text.replace(everything, f"location {prefix}/ {{\n            proxy_pass http://replicas/;")
     (directory / "nginx.conf").write_text(text.replace("listen 8080;", f"listen {HOST}:{port};"), encoding="utf-8")
     text = (NGINX / "upstream.conf").read_text(encoding="utf-8")
     text, resolvers = re.subn(r"^resolver .*$", "", text, flags=re.MULTILINE)
@@ -37,12 +44,12 @@ def place(directory: Path, port: int, replicas: Sequence[str]) -> Path:
 class Nginx:
     """nginx on a port of its own, in front of the services at these addresses (`host:port`). Dies with this thread."""
 
-    def __init__(self, directory: Path, replicas: Sequence[str]) -> None:
+    def __init__(self, directory: Path, replicas: Sequence[str], prefix: str = "") -> None:
         self.port = free_port()
         self.log = directory / "nginx.log"
         """What it printed."""
         self._command = [path_of("nginx"), "-e", "stderr", "-p", str(directory), "-c"]
-        self._command.append(str(place(directory, self.port, replicas)))
+        self._command.append(str(place(directory, self.port, replicas, prefix)))
 
     @property
     def url(self) -> str:

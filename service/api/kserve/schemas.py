@@ -6,75 +6,92 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Answer(BaseModel):
-    """What all of them have in common: nothing that is not named, and no type but the one that is."""
+    """The common configuration: no unknown fields, exact types."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, ser_json_inf_nan="null")
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, ser_json_inf_nan="null", use_attribute_docstrings=True
+    )
 
 
 class Server(Answer):
-    """What answers here."""
+    """The server."""
 
     name: str
+    """Name of the server."""
     version: str
+    """Version of the interface."""
     extensions: list[str]
+    """Extensions of the protocol that the server knows."""
 
 
 class Live(Answer):
-    """That there is an answer at all."""
+    """Whether the process is alive."""
 
     live: bool
+    """Always true: a process that is not alive does not answer."""
 
 
 class Ready(Answer):
-    """Whether streams can be asked."""
+    """Whether the service can predict and learn."""
 
     ready: bool
+    """Always true: a service that is not ready answers 503."""
 
 
 class ModelReady(Ready):
-    """Whether a stream can be asked."""
+    """Whether a stream can predict and learn."""
 
     name: str
+    """Name of the stream."""
 
 
 class Shape(Answer):
-    """A tensor that is taken or given; -1 is a dimension that the request decides."""
+    """Name, type and shape of a tensor."""
 
     name: str
+    """Name of the tensor."""
     datatype: str
+    """Type of its elements, in the protocol's words."""
     shape: list[int]
+    """Its dimensions; -1 is one that the request decides."""
 
 
 class ModelMetadata(Answer):
     """A stream's tensors."""
 
     name: str
+    """Name of the stream."""
     versions: list[str]
-    """The newest alone."""
+    """The newest version alone: older ones cannot be asked."""
     platform: str
+    """Kind of the model."""
     inputs: list[Shape]
+    """Tensors that a forecast takes."""
     outputs: list[Shape]
+    """Tensors that a forecast gives."""
     parameters: dict[str, str]
     """Names of the channels, in the order of the columns, and the datatype of `y`."""
 
 
 class Output(Shape):
-    """A tensor with its elements in row-major order, null where one is missing."""
+    """A tensor with its elements."""
 
     data: list[int | float | None] | None = None
-    """Not there where the elements are binary;"""
+    """The elements in row-major order, null where one is missing; absent where the elements are binary."""
     parameters: dict[str, int] | None = None
-    """then there is `binary_data_size`, their number of bytes behind the JSON."""
+    """For binary elements, `binary_data_size`: how many bytes they have behind the JSON."""
 
 
 class InferResponse(Answer):
-    """A forecast, or what was predicted of events before they were learnt."""
+    """A forecast, or the predictions of events before they were learnt."""
 
     model_name: str
+    """Name of the stream."""
     model_version: str
     """Events learnt."""
     parameters: dict[str, Any] | None = None
     """`stale` as in a forecast, `pending` as in an outcome."""
     id: str | None = None
-    """As in the request."""
+    """The `id` of the request."""
     outputs: list[Output]
+    """The tensors that the request asked for."""

@@ -35,36 +35,46 @@ MAX_DIMENSIONS = 4
 
 
 class Part(BaseModel):
-    """A part of a request. What a newer protocol adds is passed over."""
+    """A part of a request. Unknown fields are ignored: a newer protocol may add some."""
 
-    model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
+    model_config = ConfigDict(extra="ignore", strict=True, frozen=True, use_attribute_docstrings=True)
 
 
 class Tensor(Part):
     """An input."""
 
     name: str
+    """`x`; to learn, also `y`, `time` and `id`."""
     shape: list[int] = Field(max_length=MAX_DIMENSIONS)
+    """Its dimensions, rows first."""
     datatype: str
+    """Type of its elements: one of numbers, BOOL, or BYTES for texts."""
     data: list[Any] | None = None
-    """None where the data is binary."""
+    """The elements, flat or nested in row-major order; absent where they are binary."""
     parameters: dict[str, Any] = {}
+    """For binary elements, `binary_data_size`: how many bytes they have behind the JSON."""
 
 
 class Wanted(Part):
-    """An output that is asked for."""
+    """An output that the request asks for."""
 
     name: str
+    """Name of the output."""
     parameters: dict[str, Any] = {}
+    """`binary_data`: whether its elements come as bytes behind the JSON."""
 
 
 class InferRequest(Part):
     """The body of an inference request."""
 
     id: str | None = None
+    """Repeated in the answer."""
     parameters: dict[str, Any] = {}
+    """`horizon`: steps to forecast; `learn`: whether to learn; `binary_data_output`: whether outputs come as bytes."""
     inputs: list[Tensor] = Field(default=[], max_length=16)
+    """Tensors whose rows are steps or events."""
     outputs: list[Wanted] | None = Field(default=None, max_length=16)
+    """Outputs to answer with; none, or an empty list, is all of them."""
 
 
 def request_schema() -> dict[str, Any]:

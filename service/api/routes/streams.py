@@ -3,10 +3,8 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import TypeAdapter
 from pydantic.json_schema import SkipJsonSchema
 
-from .... import model
 from ...errors import BadConfig, ConfigMismatch, StoreFull
 from ...schemas import (
     StreamList,
@@ -14,7 +12,7 @@ from ...schemas import (
 )
 from ..dependencies import IfNoneMatch, Name, compiled, services
 from ..negotiation import is_known
-from ..openapi_parts import body_of
+from ..openapi_parts import CONFIG_SCHEMA, body_of
 from ..parsing import parse_object
 from ..problems import problems
 from ..scope import visible
@@ -33,7 +31,7 @@ router = APIRouter(prefix="/v1/streams", dependencies=[Depends(compiled)], tags=
 @router.put(
     "/{stream}",
     summary="Create a stream",
-    openapi_extra=body_of(TypeAdapter(model.Config).json_schema() | {"examples": [{"targets": ["load"]}]}),
+    openapi_extra=body_of(CONFIG_SCHEMA | {"examples": [{"targets": ["load"]}]}),
     response_model=StreamStatus,
     responses=problems(ConfigMismatch, BadConfig, StoreFull) | {201: {"model": StreamStatus}},
 )

@@ -1,5 +1,6 @@
 """The OpenAPI document says what the service does: every status and content type that comes is described."""
 
+import dataclasses
 import json
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -169,6 +170,29 @@ def test_the_schema_of_a_problem_names_what_it_may_have(app: FastAPI) -> None:
     assert schemas["Problem"]["properties"].keys() == common
     assert schemas["ProtocolProblem"]["properties"].keys() == common | {"error"}
     assert schemas["Problem"]["required"] == ["type", "title", "status", "detail"]
+
+
+def fields(node: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every property of an object in a document."""
+    if isinstance(node, dict):
+        if isinstance(node.get("properties"), dict):
+            yield from node["properties"].items()
+        node = list(node.values())
+    if isinstance(node, list):
+        for one in node:
+            yield from fields(one)
+
+
+def test_every_field_is_described(app: FastAPI) -> None:
+    """Those of the answers, of the bodies that are parsed by hand, and of a stream's configuration."""
+    document = app.openapi()
+    del document["paths"][f"{STREAM}/live"]  # its fields are those of server-sent events
+    found = list(fields(document))
+    assert len(found) > 100
+    assert [name for name, schema in found if not schema.get("description")] == []
+    body = document["paths"][STREAM]["put"]["requestBody"]["content"]["application/json"]["schema"]
+    assert body["properties"].keys() == {field.name for field in dataclasses.fields(model.Config)}
+    assert body["properties"]["seed"]["description"] == "Key of every random draw."
 
 
 ANSWERS: list[tuple[str, str, str, dict[str, Any], int]] = [

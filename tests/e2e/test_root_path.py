@@ -1,0 +1,71 @@
+"""The service at a path behind nginx, which strips that path: NBT_ROOT_PATH."""
+
+import asyncio
+import json
+import re
+from collections.abc import Iterator
+from urllib.parse import urljoin
+
+import httpx
+import pytest
+from websockets.asyncio.client import connect as open_websocket
+
+from nobacktrack.service.client.sync import Client
+from tests.support.deployed import Nginx, Store
+from tests.support.servers import Replicas
+
+PREFIX = "/learn"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the service, without a slash at the end."""
+    directory = tmp_path_factory.mktemp("root")
+    with Store(directory / "store") as store, Replicas(directory, store.url, 3, root_path=PREFIX) as replicas:
+        addresses = [url.removeprefix("http://") for url in replicas.urls]
+        with Nginx(directory / "nginx", addresses, PREFIX) as nginx:
+            yield nginx.url + PREFIX
+
+
+def test_the_documentation_loads_all_that_it_names(site: str) -> None:
+    page = httpx.get(f"{site}/docs")
+    named = re.findall(r"""(?:src|href)\s*=\s*["']([^"']*)["']|url:\s*'([^']*)'""", page.text)
+    addresses = ["".join(one) for one in named]
+    assert len(addresses) == 4
+    for address in addresses:
+        answer = httpx.get(urljoin(f"{site}/docs", address))
+        assert answer.status_code == 200, address
+    document = httpx.get(f"{site}/openapi.json").json()
+    assert document["servers"] == [{"url": PREFIX}]
+
+
+def test_a_redirect_keeps_the_path(site: str) -> None:
+    answer = httpx.get(f"{site}/v1/streams/")
+    assert (answer.status_code, answer.headers["location"]) == (307, f"{site}/v1/streams")
+    assert httpx.get(f"{site}/v1/streams/", follow_redirects=True).json() == {"streams": []}
+
+
+def test_the_live_page_loads_all_that_it_names(site: str) -> None:
+    page = httpx.get(f"{site}/")
+    for address in re.findall(r'(?:src|href|content)="(static/[^"]+)"', page.text):
+        assert httpx.get(urljoin(f"{site}/", address)).status_code == 200, address
+
+
+def test_everything_is_where_it_was(site: str) -> None:
+    """Streams, probes, errors in the protocol's form, and a WebSocket."""
+    with Client(site) as client:
+        client.create("s", targets=["y"], units=4)
+        assert client.observe("s", {"y": 1}).version == 1
+    assert httpx.get(f"{site}/readyz").status_code == 200
+    assert "error" in httpx.get(f"{site}/v2/models/nobody").json()
+    assert "error" not in httpx.get(f"{site}/v1/streams/nobody").json()
+    not_allowed = httpx.post(f"{site}/v1/streams")
+    assert (not_allowed.status_code, not_allowed.headers["allow"]) == (405, "GET")
+
+    async def main() -> int:
+        address = site.replace("http", "ws", 1) + "/v1/streams/s/ws"
+        async with asyncio.timeout(20), open_websocket(address, proxy=None) as socket:
+            await socket.send('{"y": {"y": 2}}')
+            return int(json.loads(await socket.recv())["version"])
+
+    assert asyncio.run(main()) == 2

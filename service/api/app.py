@@ -21,12 +21,10 @@ from .middleware import authentication
 from .middleware.admission import Admission
 from .middleware.authentication import Authentication
 from .middleware.body_limits import BodyLimit, BodyTime
-from .middleware.buckets import Buckets
 from .middleware.gzip_body import GzipBody
 from .middleware.origin_guard import OriginGuard, cross_origin
-from .middleware.rate_limit import RateLimit
+from .middleware.rate_limit import Buckets, RateLimit
 from .middleware.request_log import RequestLog
-from .middleware.request_metrics import RequestMetrics
 from .routes import docs, events, forecasts, lifecycle, live, page, probes, websocket
 from .routes import streams as stream_routes
 
@@ -112,5 +110,4 @@ def _add_guards(app: FastAPI, settings: Settings, metrics: Metrics, keyring: Key
         allowed=settings.allowed_hosts,
         origins=settings.cors_origins,
     )
-    app.add_middleware(RequestMetrics, metrics=metrics)
-    app.add_middleware(RequestLog, every=settings.access_log)
+    app.add_middleware(RequestLog, metrics=metrics, every=settings.access_log)

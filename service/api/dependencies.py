@@ -1,4 +1,4 @@
-"""What routes get from FastAPI: the parameters of addresses and headers, and the services of the application."""
+"""Dependencies of the routes: parameters of addresses and headers, and the application's services."""
 
 from typing import Annotated
 
@@ -65,8 +65,9 @@ async def check_parameters(connection: HTTPConnection) -> None:
 
 
 async def compiled(request: Request) -> None:
-    """Refuse while the kernels compile. A coroutine: a plain function would cost a thread for each request.
+    """Refuse while the kernels compile: a request that compiled them itself would stop every other request.
 
-    Nothing is learnt while the kernels compile: that would stop every other request."""
+    This is a coroutine because FastAPI runs a plain function in a thread, for each request.
+    """
     kernels: Kernels = request.app.state.kernels
     kernels.check()

@@ -1,5 +1,5 @@
-"""What goes out, by example, for the OpenAPI document: built as the real answers are, so that none can be of a shape
-that there is not. All are about one stream, `taxi`, with the target `load` and the input `promo`.
+"""Examples of answers for the OpenAPI document, built by the same classes as real answers, so that their shapes are
+real. All are about one stream, `taxi`, with the target `load` and the input `promo`.
 """
 
 import json
@@ -86,19 +86,19 @@ _ANSWERS: tuple[BaseModel, ...] = (
 
 
 def _written(answers: Iterable[BaseModel]) -> dict[str, object]:
-    # A list of streams leaves out what was not asked for, and tensors what they have not.
+    # Lists of streams and tensors leave out fields that are null.
     sparse = (StreamList, InferResponse)
     return {type(one).__name__: one.model_dump(mode="json", exclude_none=isinstance(one, sparse)) for one in answers}
 
 
 ANSWERS = _written(_ANSWERS)
-"""By the name of the schema."""
+"""Examples by the name of their schema."""
 BULK = "\n".join([OUTCOME.model_dump_json(), json.dumps(BadEvent.example().problem() | {"line": 2}), ""])
-"""An outcome, and a line that was refused."""
+"""The answer to a bulk request: an outcome, and the problem of a refused line."""
 WATCHED = f": watching\n\nid: 17\ndata: {SEEN.model_dump_json()}\n\n"
-"""Server-sent events: one outcome."""
+"""A comment and one outcome as server-sent events."""
 TENSORS = _tensors(InferRequest(parameters={"binary_data_output": True})).decode()
-"""JSON, and behind it the numbers as bytes, which happen to be ASCII here."""
+"""JSON followed by numbers as bytes, which happen to be ASCII here."""
 METRICS = """\
 # HELP nobacktrack_ready 1 when the kernels are compiled and the store answers.
 # TYPE nobacktrack_ready gauge

@@ -1,4 +1,4 @@
-"""Many events in one request, one a line (NDJSON), answered a line each while the request is still read."""
+"""Many events in one request, one a line (NDJSON). Each line is answered by a line while the request is still read."""
 
 import asyncio
 from collections import deque
@@ -20,19 +20,19 @@ from ..timeslice import TimeSlice
 from .parsing import parse_message
 
 LINES_AT_ONCE = 512
-"""Lines of a bulk request that are learnt in one go;"""
+"""Lines of a bulk request that are submitted at once."""
 AHEAD = 7
-"""and how many times as many are read meanwhile."""
+"""How many groups of lines may be read ahead of the answers."""
 
 
 class DuplexResponse(StreamingResponse):
     """A response that is written while the request is still read.
 
-    Starlette's own waits for a disconnect at the same time, and would take the request's messages for itself.
+    Starlette's StreamingResponse waits for a disconnect at the same time and would consume the request's messages.
     """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Only write; a client that has gone shows when the request is read."""
+        """Write only: reading the request tells when the client has gone."""
         try:
             await self.stream_response(send)
         except (ClientDisconnect, OSError):
@@ -40,9 +40,9 @@ class DuplexResponse(StreamingResponse):
 
 
 async def learnt(request: Request, name: str, streams: Streams, metrics: Metrics, limit: int) -> AsyncIterator[bytes]:
-    """Answers, a line each. After an outage nothing more is learnt, so that the order of events has no hole.
+    """Yield answers, one line each. While some lines are learnt, the next ones are read; one may have `limit` bytes.
 
-    While some lines are being learnt, the next ones are read. A line may have `limit` bytes.
+    After an outage nothing more is learnt, so that the order of events has no hole.
     """
     outage: ServiceError | None = None
     ahead: deque[Lines] = deque()
@@ -72,9 +72,9 @@ async def learnt(request: Request, name: str, streams: Streams, metrics: Metrics
 def newest(
     promises: Sequence[asyncio.Future[Answer]], before: asyncio.Future[Answer] | None
 ) -> asyncio.Future[Answer] | None:
-    """The promise that the next events must come behind: of those just made the last one that is not kept yet.
+    """The answer that the next events must wait behind: the last of the new ones that is still pending.
 
-    One that is kept at once is an event that was refused by itself, and tells nothing of the store.
+    An answer that is there at once is an event that was refused by itself, and tells nothing of the store.
     """
     return next((promise for promise in reversed(promises) if not promise.done()), before)
 
@@ -84,7 +84,7 @@ class Lines(NamedTuple):
 
     parsed: list[tuple[int, Event | Label | ServiceError]]
     promises: list[asyncio.Future[Answer]]
-    """Of those that could be read; none after an outage."""
+    """The pending answers of the lines that could be parsed; none after an outage."""
     outage: ServiceError | None
 
 
@@ -139,7 +139,7 @@ async def _lines(request: Request, limit: int) -> AsyncIterator[list[tuple[int, 
 
 
 def encode(answer: Answer, metrics: Metrics, **more: object) -> bytes:
-    """An answer as JSON; a problem gets the fields of `more`."""
+    """An answer as JSON; a problem also gets the fields of `more`."""
     if isinstance(answer, bytes):
         return answer
     metrics.refused.labels(answer.slug).inc()

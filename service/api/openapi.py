@@ -1,9 +1,8 @@
-"""The OpenAPI document: FastAPI's own, with errors as they are, and an example of everything that may come.
+"""The OpenAPI document: FastAPI's own, with the service's real errors and an example of every answer.
 
-FastAPI describes an error that there is not here (`HTTPValidationError`), and does not know what is refused before a
-route is asked. A route names the errors that are its alone (`api.problems`); what follows from the parts of a request
-is added here, so that no address can lack it. The examples of errors are those of the error tree, the others those of
-`service/api/examples.py`.
+FastAPI describes an error that the service does not send (`HTTPValidationError`), and knows nothing of the errors of
+middleware. A route names its own errors (`problems`). Errors that follow from the parts of a request are added here, so
+that no address can lack them. Examples of errors come from the error tree, all others from `service/api/examples.py`.
 """
 
 from typing import Any
@@ -40,7 +39,7 @@ FORECAST = "/v1/streams/{stream}/forecast"
 
 
 def _optional(schema: dict[str, Any]) -> None:
-    del schema["default"]  # not null: not there
+    del schema["default"]  # the field is absent, never null
 
 
 class Described(Problem):
@@ -60,7 +59,7 @@ class ProtocolProblem(Described):
 
 
 def describe(app: FastAPI) -> None:
-    """Let the document say of every address which errors it has, in what form, and show each of its answers."""
+    """Complete the document: the errors of every address in their form, and an example of each answer."""
     plain = app.openapi
     titles = _titles(ServiceError)
 
@@ -81,14 +80,14 @@ def describe(app: FastAPI) -> None:
 
 
 def _bound(forecast: dict[str, Any], steps: int) -> None:
-    """Say how many steps can be asked for: a setting, which the routes do not know when they are described."""
+    """Add the largest horizon, a setting that is unknown when the routes are declared."""
     [horizon] = [one for one in forecast["get"]["parameters"] if one["name"] == "horizon"]
     horizon["schema"]["maximum"] = steps
     forecast["post"]["requestBody"]["content"]["application/json"]["schema"]["properties"]["x"]["maxItems"] = steps
 
 
 def _titles(error: type[ServiceError]) -> dict[int, str]:
-    """What each status means: the title of the error that is nearest to the root of the tree."""
+    """The description of each status: the title of its error that is nearest to the root of the tree."""
     found: dict[int, str] = {}
     level = [error]
     while level:
@@ -130,7 +129,7 @@ def _content(path: str, examples: dict[str, Any]) -> dict[str, Any]:
 
 
 def _general(path: str, method: str, operation: dict[str, Any]) -> list[type[ServiceError]]:
-    """Errors that follow from what an address takes, whatever it does."""
+    """Errors that follow from the parts of an address and its body."""
     # An unknown query parameter; another name or site; an unknown coding; a head that is too large; our fault.
     errors: list[type[ServiceError]] = [BadRequest, Forbidden, UnsupportedEncoding, HeadTooLarge, Internal]
     if operation.get("security"):

@@ -1,8 +1,8 @@
-"""Bytes to wire types. What cannot be read becomes an error that says where and why, and never repeats the bytes.
+"""Bytes to wire types. Invalid bytes become an error that says where and why, and never repeats them.
 
-An object that has a name twice means two things, and readers of JSON differ in which one they take: it is refused. The
-library takes the last without a word, so it is looked for in the bytes, for a few tenths of a microsecond: each name of
-an object has a colon behind it, and there may be no more of those than names were read.
+An object that has a name twice is refused: parsers of JSON differ in which value they take. Pydantic takes the last one
+silently. So the colons behind names are counted in the bytes, which takes a few tenths of a microsecond: there may be
+no more of them than names were read.
 """
 
 import json
@@ -19,13 +19,13 @@ from ..schemas import Event, Label, Question
 M = TypeVar("M", bound=BaseModel)
 
 MANY = 16
-"""A body with more errors than this is not of this shape at all; building each of them would cost more than reading."""
+"""Most errors of a body that are described; building more of them would cost more than parsing."""
 BOM = b"\xef\xbb\xbf"
 """The byte order mark of UTF-8, which some editors put first. RFC 8259 lets a reader pass over it."""
 SPACE = b" \t\r\n"
-"""What may stand between the parts of JSON."""
+"""White space between the parts of JSON."""
 BARE: Any = {"include_url": False, "include_context": False, "include_input": False}
-"""What pydantic may say of an error: nothing that was sent."""
+"""Options of pydantic's errors that leave out everything that was sent."""
 
 
 def parse_message(body: bytes) -> Event | Label:
@@ -34,12 +34,12 @@ def parse_message(body: bytes) -> Event | Label:
 
 
 def parse_question(body: bytes) -> Event | Label | Question:
-    """The same, or a question where the object has an `ask`."""
+    """An event or a label, or a question where the object has an `ask`. Raises as `parse` does."""
     return _either(body, {"label": Label, "ask": Question})
 
 
 def _either(body: bytes, others: Mapping[str, type[M]]) -> Event | M:
-    """An event; or, where an object has a field that an event has not, what that field makes of it."""
+    """An event; or, where the object has a field of `others` that an event lacks, an object of that schema."""
     body = body.removeprefix(BOM)
     try:
         event = Event.model_validate_json(body)
@@ -50,7 +50,7 @@ def _either(body: bytes, others: Mapping[str, type[M]]) -> Event | M:
             if field in unknown:
                 return parse(schema, body)
         raise _translated(Event, error) from None
-    # As `_names` does it, only faster: this is done for each line of a bulk request.
+    # The count of `_names`, written out: this runs for each line of a bulk request.
     if _colons(body) != len(event.__pydantic_fields_set__) + len(event.y or ()) + len(event.x or ()):
         _check_once(body, Event.model_fields)
     return event
@@ -69,20 +69,20 @@ def parse(schema: type[M], body: bytes) -> M:
 
 
 def _names(read: BaseModel) -> int:
-    """How many different names were read, or fewer: those in lists, and those that are passed over, are not counted."""
+    """A lower bound on the number of different names that were read: names in lists or ignored fields do not count."""
     return len(read.model_fields_set) + sum(len(value) for _, value in read if isinstance(value, dict))
 
 
 def _colons(body: bytes) -> int:
-    """How many colons of valid JSON stand behind a name, or more: a text in it may hold what looks the same.
+    """An upper bound on the number of colons behind names in valid JSON: texts may hold the same bytes.
 
-    As many as different names were read: then none is there twice. More: then the body has to be read again.
+    If it equals the number of different names, none is there twice. If it is larger, the body has to be read again.
     """
     return body.translate(None, SPACE).count(b'":')
 
 
 def _check_once(body: bytes, fields: Collection[str]) -> None:
-    """Raise BadRequest where an object in valid JSON has a name twice. `fields` are the names that are ours."""
+    """Raise BadRequest if an object in valid JSON has a name twice. The error may repeat names of `fields` only."""
     closed: list[list[str]] = []
 
     def close(pairs: list[tuple[str, object]]) -> None:
@@ -91,7 +91,7 @@ def _check_once(body: bytes, fields: Collection[str]) -> None:
             twice = [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]
         closed.append(twice)
 
-    # Numbers are of no interest, and some are too long for this reader.
+    # Numbers do not matter here, and some are too long for this parser.
     json.loads(body, object_pairs_hook=close, parse_int=len, parse_float=len, strict=False)
     if not any(closed):
         return
@@ -105,11 +105,11 @@ def _check_once(body: bytes, fields: Collection[str]) -> None:
 def _translated(schema: type[BaseModel], error: ValidationError) -> BadRequest:
     if error.error_count() > MANY:
         known = ", ".join(schema.model_fields)
-        return BadEvent(f"the object has many fields that are not known; the fields are {known}")
+        return BadEvent(f"the object has many unknown fields; the fields are {known}")
     first = error.errors(**BARE)[0]
     if first["type"] == "json_invalid":
         return BadRequest("the body is not valid JSON in UTF-8 with finite numbers")
-    # Only names that are ours are repeated: a path may hold keys that were sent.
+    # Only our own names are repeated: a path may hold keys that were sent.
     field = first["loc"][0] if first["loc"] and first["loc"][0] in schema.model_fields else None
     if first["type"] == "extra_forbidden" and len(first["loc"]) == 1:
         # The name that was sent is not repeated.

@@ -1,4 +1,4 @@
-"""What the parts of the application read from the ASGI scope of a request: its key, its content type, its address."""
+"""Facts about a request that several parts read from its ASGI scope: key, content type, address."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,7 @@ KEY = "nobacktrack.key"
 """Where the key of a request stands in its ASGI scope."""
 NDJSON = "application/x-ndjson"
 PROBES = frozenset({"/livez", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready"})
-"""Addresses that are answered while the service is full: it is not dead then."""
+"""Addresses that are answered even while the service is full: a full service is not a dead one."""
 _BULK = "nobacktrack.bulk"
 
 
@@ -29,7 +29,7 @@ def is_inference(scope: Scope) -> bool:
 
 
 def is_bulk(scope: Scope) -> bool:
-    """Whether a request brings events line by line. The headers are read once a request."""
+    """Whether a request has events line by line (NDJSON). The headers are read once for each request."""
     bulk: bool | None = scope.get(_BULK)
     if bulk is None:
         kind = Headers(scope=scope).get("content-type", "").partition(";")[0].strip().lower()
@@ -39,12 +39,12 @@ def is_bulk(scope: Scope) -> bool:
 
 
 def visible(scope: Mapping[str, Any], stream: str) -> bool:
-    """Whether whoever asks may see this stream; everybody, where there are no keys. Also for names inside of a body."""
+    """Whether the request's key covers this stream, which may be named in the body; true where there are no keys."""
     key: Key | None = scope.get(KEY)
     return key is None or key.covers(stream)
 
 
 def may(scope: Mapping[str, Any], role: Role) -> bool:
-    """Whether whoever asks has this role; everybody, where there are no keys. For what the address does not tell."""
+    """Whether the request's key has this role; true where there are no keys. For needs beyond the address."""
     key: Key | None = scope.get(KEY)
     return key is None or key.has(role)

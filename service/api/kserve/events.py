@@ -1,4 +1,4 @@
-"""Between tensors, whose rows are events or steps, and what the service calls events, outcomes and forecasts."""
+"""Converts tensors, whose rows are events or steps, to events, and outcomes and forecasts to rows."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -53,7 +53,7 @@ def _event(**fields: object) -> Event:
     try:
         return Event.model_validate(fields)
     except ValidationError:
-        # Numbers and times are right by now: what is left is an id that is empty or long, or such a symbol.
+        # Numbers and times are valid by now: an id or a symbol is empty or too long.
         return parse(Event, pydantic_core.to_json(fields))
 
 
@@ -70,7 +70,7 @@ def named(names: tuple[str, ...], row: list[Any]) -> dict[str, Any]:
 
 
 def row(config: Config, said: Mapping[str, Said]) -> list[float | None]:
-    """What is said of the targets, in their order; of symbols, a number for each."""
+    """The predictions of the targets in the order of the configuration; for symbols, a number each."""
     values = [said.get(target) for target in config.targets]
     if config.alphabet is None:
         return [None if isinstance(value, dict) else value for value in values]

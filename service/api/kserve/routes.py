@@ -1,11 +1,11 @@
-"""The Open Inference Protocol (KServe V2) over HTTP, for what speaks it already: a stream is a model.
+"""The Open Inference Protocol (KServe V2) over HTTP, for programs that speak it already. A stream is a model.
 
-`infer` predicts, and changes nothing: `mean`, `lower` and `upper` of the next steps, from the parameter `horizon` or
-the inputs `x` that will be. With the parameter `learn` it learns the events whose targets are the input `y`, and
-answers with what was predicted before. A stream of symbols has texts as `y` and a probability for each as `mean`.
+`infer` predicts and changes nothing: `mean`, `lower` and `upper` of the next steps, from the parameter `horizon` or
+from the future inputs `x`. With the parameter `learn` it learns the events whose targets are the input `y`, and answers
+with their predictions. A stream of symbols has texts as `y` and a probability for each symbol as `mean`.
 
-Errors are the service's own, with the member `error` that the protocol wants. Its version of a model is the number of
-events learnt; no older one can be asked.
+Errors are the service's own, with the member `error` that the protocol requires. The version of a model is the number
+of events learnt; older versions cannot be asked.
 """
 
 import re
@@ -90,7 +90,7 @@ async def ready(request: Request) -> Ready:
 @models.get("/versions/{version}", include_in_schema=False)
 @models.get("", summary="A stream's tensors")
 async def metadata(request: Request, stream: Name) -> ModelMetadata:
-    """What `infer` takes and gives; -1 is a dimension that the request decides."""
+    """The tensors that `infer` takes and gives; -1 is a dimension that the request decides."""
     status = await _status(request, stream)
     config = model.Config.from_dict(status.config)
     return ModelMetadata(
@@ -110,7 +110,7 @@ async def metadata(request: Request, stream: Name) -> ModelMetadata:
 @models.get("/versions/{version}/ready", include_in_schema=False)
 @models.get("/ready", summary="Is the stream there?")
 async def model_ready(request: Request, stream: Name) -> ModelReady:
-    """200 when it can be asked, 404 when it is not there."""
+    """200 when the stream exists, 404 when it does not."""
     await _status(request, stream)
     return ModelReady(name=stream, ready=True)
 
@@ -174,7 +174,7 @@ async def _predict(
         if not len(rows) or steps not in (None, len(rows)):
             raise BadEvent("x must have a row for each step", field="x")
         steps = len(rows)
-        # Values were checked when they were read; what they mean is checked with the stream at hand.
+        # The values were checked when they were read; `forecast` checks them against the stream.
         future = ForecastRequest.model_construct(x=[named(config.inputs, values) for values in rows.tolist()])
     forecast = await streams.forecast(stream, steps or 1, future)
     parts = {
@@ -191,11 +191,11 @@ async def _predict(
 async def _learn(
     streams: Streams, settings: Settings, stream: str, config: model.Config, inputs: Mapping[str, Input]
 ) -> tuple[dict[str, object], dict[str, Numbers]]:
-    """Learn events, and what was predicted before as tensors.
+    """Learn events; returns their predictions as tensors. No events give empty tensors.
 
-    Nothing is learnt unless every event fits the stream. An event that is refused after all, because the store went
-    away, is named by its number: those before it were learnt. Where events of the stream wait for their labels, these
-    wait behind them, which the parameter `pending` says.
+    Nothing is learnt unless every event fits the stream. If the store goes away meanwhile, the error names the number
+    of the first event that was not learnt. Where earlier events wait for their labels, these events wait behind them,
+    and the parameter `pending` says so.
     """
     _only(inputs, ["y", *(["x"] if config.inputs else []), "time", "id"])
     rows = events(config, inputs, settings.max_batch)
@@ -226,7 +226,7 @@ async def _learn(
 
 def _only(inputs: Mapping[str, Input], names: list[str]) -> None:
     if not inputs.keys() <= set(names):
-        raise BadEvent(f"the inputs that there are here: {', '.join(names) or 'none'}", field="inputs")
+        raise BadEvent(f"the inputs that can be sent here are: {', '.join(names) or 'none'}", field="inputs")
 
 
 def _tensor(name: str, columns: int) -> Shape:

@@ -1,6 +1,6 @@
-"""How many may be connected. The probes are answered all the same: a service that is full is not dead.
+"""Limits on connections and WebSockets. Probes are answered even on a full service: it is not dead.
 
-uvicorn's own limit counts WebSockets with the requests and then refuses every request, the probes first of all.
+uvicorn's own limit counts WebSockets as requests and then refuses every request, probes included.
 """
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -11,11 +11,11 @@ from ..problems import refuse
 from ..scope import PROBES, route_path
 
 SURPLUS = "nobacktrack.surplus"
-"""In the state of an ASGI scope: the connection is one more than there may be (`service/server/http_protocol.py`)."""
+"""Set in the state of an ASGI scope when the connection is above the limit (`service/server/http_protocol.py`)."""
 
 
 class Admission:
-    """Refuses what comes on a connection too many, and WebSockets above `max_websockets`."""
+    """Refuses requests on connections above the limit, and WebSockets above `max_websockets`."""
 
     def __init__(self, app: ASGIApp, max_websockets: int, metrics: Metrics) -> None:
         self._app = app

@@ -1,9 +1,9 @@
-"""Who may do what: one table, looked up before anything else is done with a request.
+"""Who may do what: one table, which is looked up before a request is handled.
 
     read    look at streams and their forecasts      write   also make streams and send events      admin   everything
 
-A stream's name in the address has to be in the key's scope. What the table does not name is not there for anybody, so
-that an address that is added without a rule is closed and not open.
+A stream's name in the address has to be in the key's scope. An address that the table does not name is closed to
+everybody, so that a forgotten rule closes an address and does not open it.
 
 The key comes as `Authorization: Bearer <key>`. A page cannot set that header on a WebSocket: it offers the
 subprotocols `nobacktrack` and `nobacktrack.key.<key>`, of which the first is accepted. Never in the address: that
@@ -35,9 +35,9 @@ class Need(NamedTuple):
     """What a key must have for an address."""
 
     role: Role | None
-    """None: no key at all."""
+    """None means that no key is needed."""
     every: bool = False
-    """The scope must be all streams: the answer tells of all."""
+    """Whether the key's scope must be all streams, because the answer is about all."""
 
 
 OPEN, READ, WRITE, ADMIN = Need(None), Need("read"), Need("write"), Need("admin")
@@ -155,7 +155,7 @@ class Authentication:
         return bool(needs) and all(need.role is None or (path == "/metrics" and self._metrics_open) for need in needs)
 
     async def _request(self, key: Key, scope: Scope, receive: Receive, send: Send) -> None:
-        """What streams ends when its key does: events that are sent, after their answers; what is read, at once."""
+        """End a long request when its key is revoked: a bulk request after its answers, a watched stream at once."""
         exchange = Exchange(scope, receive, send)
         bulk = is_bulk(scope)
 
@@ -174,7 +174,7 @@ class Authentication:
 
     async def _websocket(self, key: Key, scope: Scope, receive: Receive, send: Send) -> None:
         offered = scope.get("subprotocols", [])
-        # Nothing that comes after needs the key itself, or can log it.
+        # Nothing after this needs the key, and nothing can log it.
         scope["subprotocols"] = [name for name in offered if not name.startswith(KEY_SUBPROTOCOL)]
         revoked = closed = False
 
@@ -217,7 +217,7 @@ def describe(app: FastAPI) -> None:
 
 
 def _find(method: str, path: str) -> tuple[list[Need], Need | None, str | None]:
-    """What other methods of this address need, what this one does, and the stream that the address names."""
+    """The needs of other methods of this address, the need of this method, and the stream in the address."""
     others: list[Need] = []
     for known, pattern, need in _ADDRESSES:
         found = pattern.fullmatch(path)

@@ -1,7 +1,4 @@
-"""Limits on the body of a request: its size, and the time in which it comes.
-
-A body that never ends would hold its connection for ever.
-"""
+"""Limits on the size of a request's body and on the time in which it arrives."""
 
 import asyncio
 
@@ -14,9 +11,9 @@ from .interruptible import Exchange
 
 
 class BodyLimit:
-    """Refuse a body of more than `limit` bytes while it comes in, whatever its headers say.
+    """Refuses a body of more than `limit` bytes while it arrives, whatever its headers say.
 
-    A bulk request has no such limit, as it is read line by line; each line has.
+    A bulk request has no limit, because it is read line by line; each of its lines has one.
     """
 
     def __init__(self, app: ASGIApp, limit: int) -> None:
@@ -41,9 +38,9 @@ class BodyLimit:
 
 
 class BodyTime:
-    """Answers 408 to a body that has not come after `seconds`. Only waiting for the client counts, not the service.
+    """Answers 408 to a body that has not arrived after `seconds`. Only time spent waiting for the client counts.
 
-    A bulk request may last for ever, and its limit is for each pause; what had come of it is answered before.
+    A bulk request may last for ever: the limit is on each pause, and lines that had arrived are answered first.
     """
 
     def __init__(self, app: ASGIApp, seconds: float, metrics: Metrics) -> None:
@@ -61,7 +58,7 @@ class BodyTime:
 
         async def read() -> Message:
             nonlocal left, complete
-            if complete:  # what comes now is only that the client goes
+            if complete:  # the only message left is that the client has gone
                 return await exchange.receive()
             start = clock()
             try:

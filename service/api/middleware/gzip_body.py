@@ -1,7 +1,6 @@
-"""Bodies that come compressed (`Content-Encoding: gzip`): unpacked piece by piece, in bounded memory.
+"""Unpacks compressed bodies (`Content-Encoding: gzip`) piece by piece, in bounded memory.
 
-What limits a body counts the unpacked bytes, so a small one that unpacks to a great deal is refused like any other that
-is too large.
+The limits on a body count unpacked bytes, so a small body that unpacks to a large one is refused as too large.
 """
 
 import zlib
@@ -15,9 +14,9 @@ from ...timeslice import TimeSlice
 from ..problems import refuse
 
 PIECE = 16 * 1024
-"""Bytes that are unpacked at once."""
+"""Most bytes that one step unpacks."""
 GZIP = 16 + zlib.MAX_WBITS
-"""What tells zlib to expect gzip's own frame."""
+"""The `wbits` of zlib for the gzip format."""
 
 
 class GzipBody:
@@ -40,7 +39,7 @@ class GzipBody:
 
 
 class _Unpacking:
-    """A request's messages, unpacked. Raises BadRequest for what is not gzip, or ends too soon."""
+    """A request's messages, unpacked. Raises BadRequest for bytes that are not gzip or end too soon."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
@@ -65,7 +64,7 @@ class _Unpacking:
     def _piece(self) -> bytes:
         try:
             if self._packed and self._unzip.eof:
-                # Another member: files that were compressed in parts are one after the other.
+                # A gzip file may have several members, one after the other.
                 self._unzip = zlib.decompressobj(GZIP)
             self._begun = self._begun or bool(self._packed)
             body = self._unzip.decompress(self._packed, PIECE)

@@ -1,4 +1,4 @@
-"""One request and its response, of which the reading can be ended from outside, with a reason that the client gets."""
+"""A request whose reading can be ended by middleware, with a reason that the client gets."""
 
 from starlette.types import Message, Receive, Scope, Send
 
@@ -10,10 +10,10 @@ from ..scope import is_bulk
 
 
 class Exchange:
-    """Stands between the server and the application.
+    """Wraps `receive` and `send` of one request.
 
-    After `cut` the application finds its client gone, and ends; whatever it would still say is dropped unless it has
-    begun. `finish` then says why: as a response, or as the last line of NDJSON that is being written.
+    After `cut` the application sees a disconnected client and ends. Its answer is dropped unless it has begun. `finish`
+    then sends the reason: as the response, or as the last line of an NDJSON answer that has begun.
     """
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -40,7 +40,7 @@ class Exchange:
         await self._send(message)
 
     async def finish(self, metrics: Metrics) -> None:
-        """To be called when the application has returned: says why it was cut short, if it was."""
+        """Send the reason if the request was cut. To be called when the application has returned."""
         if self._reason is None or self._ended:
             return
         if self._begun:

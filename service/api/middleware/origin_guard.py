@@ -1,14 +1,14 @@
-"""Who may ask: programs, and pages of this service; not a page of another site that a browser happens to show.
+"""Refuses requests from pages of other sites; programs and this service's own pages may ask.
 
-A browser sends any page's requests anywhere, to 127.0.0.1 too, and a service on loopback has no other guard. What
-tells on a page, and no page can change:
+A browser sends any page's requests anywhere, also to 127.0.0.1, and a service on loopback has no other guard. These
+headers identify a web page, and its scripts cannot set them:
 
-* `Origin`, the page's own address, with every request that is not a mere look, and with a WebSocket;
+* `Origin`, the page's own address, with every request that may change something, and with a WebSocket;
 * `Sec-Fetch-Site`, whether that address is another site;
 * `Host`, the name under which the service was asked: a site can let its own name lead to 127.0.0.1 (DNS rebinding)
   and is then, to the browser, the same site.
 
-Programs send the first two not at all and the third right. Pages of other sites may do what this service's own may
+Programs do not send the first two, and send the third rightly. Pages of other sites may do what this service's own may
 when their `Origin` is named in NBT_CORS_ORIGINS; only then are their answers marked as readable for them (CORS).
 """
 
@@ -25,13 +25,13 @@ from ...observability.metrics import Metrics
 from ..problems import refuse
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "TRACE"})
-"""Methods that change nothing; without leave (CORS) a page cannot read the answers. OPTIONS is how a
-browser asks for that leave, and is refused as what would follow."""
+"""Methods that change nothing; a page cannot read their answers without permission (CORS). OPTIONS, by which a browser
+asks for that permission, is refused like the request that would follow."""
 ANY = "*"
 
 
 class OriginGuard:
-    """Refuses what only a page of another site can have sent, before anything else looks at it.
+    """Refuses requests that only a page of another site can have sent.
 
     `host` is what the service listens on; `allowed` as `Settings.allowed_hosts`, `origins` as
     `Settings.cors_origins`.

@@ -1,14 +1,17 @@
-"""Limits on events per second: for each key, and without keys for each client address.
+"""Limits on events per second: for each key, and without keys for each client address. Token buckets keep count.
 
-An event costs a token, and so does any other request to /v1. What there is no token for is answered 429 with
-Retry-After. A line of NDJSON and a message of a WebSocket are not refused but read later, and the sender is held up by
-its own connection: their order has no hole. `RateLimit` and `RateLimit-Policy` are those of
+An event costs a token, and so does any other request to /v1. A request without a token is answered 429 with
+Retry-After. A line of NDJSON or a message of a WebSocket is never refused: it is read later, and the connection holds
+the sender up, so that the order of events has no hole. `RateLimit` and `RateLimit-Policy` are those of
 draft-ietf-httpapi-ratelimit-headers-10: r tokens left, full again in t seconds; q tokens in w seconds.
 """
 
 import asyncio
 import ipaddress
 import math
+import time
+from collections import OrderedDict
+from collections.abc import Callable
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -17,16 +20,66 @@ from ...errors import LimitReached
 from ...observability.metrics import Metrics
 from ..problems import refuse
 from ..scope import KEY, is_bulk, route_path
-from .buckets import Buckets
 
 LIMITED = "/v1/"
-"""What begins like this is counted; probes and documentation are not."""
+"""Only addresses that begin like this cost tokens; probes and documentation do not."""
 SITE_BITS = 64
-"""Of an IPv6 address: the rest its owner can choose."""
+"""Leading bits of an IPv6 address that identify a client: its owner can choose the others."""
+
+
+ROUNDING = 1e-9
+"""Part of a token that may be missing: times are floats."""
+
+
+class Buckets:
+    """A token bucket for each client. A full bucket equals a new one, so it is dropped.
+
+    A bucket is one number, the time at which it will be full: at the time t it holds burst − rate·(full − t) tokens, at
+    most `burst`. A negative number is a debt, which the client pays by waiting.
+    """
+
+    def __init__(
+        self, rate: float, burst: int = 0, *, most: int = 10_000, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`rate` in tokens per second; `burst` of 0 is a second's worth. Keeps at most `most` buckets."""
+        self.rate = rate
+        self.burst = burst or max(1, round(rate))
+        self._most = most
+        self._clock = clock
+        self._full: OrderedDict[str, float] = OrderedDict()
+        """When each bucket will be full; the client that took a token last is at the end."""
+
+    def tokens(self, client: str) -> float:
+        """Tokens left; below zero while somebody waits for reserved ones."""
+        now = self._clock()
+        return self.burst - self.rate * max(0.0, self._full.get(client, now) - now)
+
+    def take(self, client: str) -> float:
+        """Take a token and return 0.0; or take none and return the seconds until there is one."""
+        missing = 1.0 - self.tokens(client)
+        if missing > ROUNDING:
+            return missing / self.rate
+        self.reserve(client, 1)
+        return 0.0
+
+    def reserve(self, client: str, count: int) -> float:
+        """Take so many tokens, there or not; returns the seconds to wait before using them."""
+        now = self._clock()
+        if count == 0:
+            return 0.0
+        full = max(now, self._full.pop(client, now)) + count / self.rate
+        self._full[client] = full
+        while len(self._full) > self._most or next(iter(self._full.values())) <= now:
+            self._full.popitem(last=False)
+        return max(0.0, full - now - self.burst / self.rate)
+
+    def fill_seconds(self, client: str) -> float:
+        """Seconds until the bucket is full."""
+        return max(0.0, self._full.get(client, 0.0) - self._clock())
 
 
 class RateLimit:
-    """Takes tokens for what comes in."""
+    """Takes tokens for requests, lines and messages."""
 
     def __init__(self, app: ASGIApp, buckets: Buckets, metrics: Metrics) -> None:
         self._app = app
@@ -70,7 +123,7 @@ class RateLimit:
 
 
 class _Lines:
-    """The body of a bulk request, handed on as fast as there are tokens for its lines, a second's worth at once."""
+    """The body of a bulk request, passed on as fast as there are tokens, at most a second's worth at once."""
 
     def __init__(self, buckets: Buckets, who: str, receive: Receive) -> None:
         self._buckets = buckets
@@ -79,7 +132,7 @@ class _Lines:
         self._rest = b""
         self._message: Message = {"type": "http.request", "more_body": True}
         self._open = False
-        """Whether the line that came last has not ended yet; the end of the body ends it."""
+        """Whether the last line has not ended yet; the end of the body ends it."""
 
     async def __call__(self) -> Message:
         if not self._rest:
@@ -97,7 +150,7 @@ class _Lines:
 
 
 def _cut(body: bytes, most: int) -> tuple[bytes, int]:
-    """The beginning of a body with at most so many ends of lines, and how many."""
+    """The beginning of a body with at most `most` ends of lines, and how many it has."""
     at = -1
     for lines in range(most):
         found = body.find(b"\n", at + 1)
@@ -113,7 +166,7 @@ async def _pause(seconds: float) -> None:
 
 
 def rate_limit_key(scope: Scope) -> str:
-    """Whose tokens a request takes: those of its key, or of its address; of an IPv6 address, of its network."""
+    """Whose tokens a request takes: those of its key, else of its address; for IPv6, of its network."""
     key = scope.get(KEY)
     if key is not None:
         return str(key.id)

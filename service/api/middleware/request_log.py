@@ -1,7 +1,7 @@
-"""Every request and every WebSocket has an id, which its answer and the lines of the log name; and a line, if wanted.
+"""Every request has an id, which its answer and the log lines name; a duration in the metrics; a log line on request.
 
-The id is the one of the header X-Request-ID where that is of a kind that may be repeated, else a new one. Of the
-address the log gets its template and the stream's name; of the rest of a request nothing.
+The id is that of the header X-Request-ID, if it has safe characters only, else a new one. The log and the metrics get
+the template of the address, and the log the stream's name; nothing else of a request.
 """
 
 import logging
@@ -13,6 +13,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ...observability import logs
+from ...observability.metrics import Metrics
 from ..problems import DENIAL
 from ..scope import PROBES, route_path
 
@@ -24,14 +25,15 @@ _STREAM = re.compile(r"/v(?:1/streams|2/models)/([A-Za-z0-9_-]{1,64})(?:/(?s:.*)
 
 ANSWERS = frozenset({"http.response.start", f"{DENIAL}.start", "websocket.accept"})
 ACCEPTED, REFUSED, BROKEN = 101, 403, 500
-"""What has no status of its own: a WebSocket that is accepted, one that is refused without a word, an error."""
+"""Statuses for the log where there is none: an accepted WebSocket, one refused without a body, an error."""
 
 
 class RequestLog:
-    """Names requests. A line for each, at level info, when `every`; else one for each that is refused, at debug."""
+    """Names and times requests. With `every` each gets a line at level info, else each refused one at debug."""
 
-    def __init__(self, app: ASGIApp, *, every: bool) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, *, every: bool) -> None:
         self._app = app
+        self._metrics = metrics
         self._every = every
         self._level = logging.INFO if every else logging.DEBUG
 
@@ -58,14 +60,18 @@ class RequestLog:
         try:
             await self._app(scope, receive, named)
         finally:
-            if logger.isEnabledFor(self._level):
-                self._write(scope, status or BROKEN, time.perf_counter() - start)
+            self._record(scope, status or BROKEN, time.perf_counter() - start)
 
-    def _write(self, scope: Scope, status: int, seconds: float) -> None:
+    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+        # Only templates become labels: an address that was sent would make a new series each time.
+        route = getattr(scope.get("route"), "path", "unknown")
+        method = "any" if route == "unknown" else scope.get("method", "WEBSOCKET")
+        if scope["type"] == "http":
+            self._metrics.request_seconds.labels(route, method, str(status)).observe(seconds)
         if status < 400 and (not self._every or route_path(scope) in PROBES):
             return
-        method = scope.get("method", "WEBSOCKET") if scope.get("route") is not None else "any"
-        route = getattr(scope.get("route"), "path", "unknown")
+        if not logger.isEnabledFor(self._level):
+            return
         fields = {"method": method, "route": route, "status": status, "seconds": round(seconds, 6)}
         logger.log(self._level, "%s %s: %d", method, route, status, extra={"fields": fields})
 

@@ -1,4 +1,4 @@
-"""The documentation page. All that it loads is here, for networks that are closed: Swagger UI comes with a package."""
+"""The documentation page. It loads its files from this service, for closed networks: a package has Swagger UI."""
 
 from importlib import resources
 from pathlib import Path
@@ -18,7 +18,7 @@ POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )
-"""What the page may load (Content-Security-Policy): the browser holds the page to what is said above."""
+"""Content-Security-Policy: the browser lets the page load nothing from elsewhere."""
 
 router = APIRouter(prefix="/docs", include_in_schema=False)
 
@@ -33,7 +33,7 @@ async def page(request: Request) -> HTMLResponse:
         swagger_js_url=f"{root}/docs/{SCRIPT}",
         swagger_css_url=f"{root}/docs/{STYLE}",
         swagger_favicon_url=f"{root}/docs/{ICON}",
-        # By default the document would be sent to a validator elsewhere.
+        # By default Swagger UI would send the document to a validator elsewhere.
         swagger_ui_parameters={"validatorUrl": None},
     )
     html.headers["Content-Security-Policy"] = POLICY
@@ -42,13 +42,13 @@ async def page(request: Request) -> HTMLResponse:
 
 @router.get(f"/{SCRIPT}")
 async def script() -> FileResponse:
-    """Swagger UI itself."""
+    """The script of Swagger UI."""
     return FileResponse(FOLDER / SCRIPT)
 
 
 @router.get(f"/{STYLE}")
 async def style() -> FileResponse:
-    """How it looks."""
+    """The style sheet of Swagger UI."""
     return FileResponse(FOLDER / STYLE)
 
 

@@ -36,7 +36,7 @@ async def observe(stream: Name, request: Request) -> Response:
     if is_bulk(request.scope):
         await streams.open(stream)
         return DuplexResponse(learnt(request, stream, streams, metrics, settings.max_body), media_type=NDJSON)
-    return _single(await streams.observe(stream, [parse_message(await request.body())]))
+    return _response(await streams.observe(stream, [parse_message(await request.body())]))
 
 
 @router.put(
@@ -54,10 +54,10 @@ async def label(stream: Name, event: Id, request: Request) -> Response:
     """
     streams, _, _ = services(request)
     truth = parse(Truth, await request.body())
-    return _single(await streams.observe(stream, [Label(label=event, y=truth.y)]))
+    return _response(await streams.observe(stream, [Label(label=event, y=truth.y)]))
 
 
-def _single(answers: list[Answer]) -> Response:
+def _response(answers: list[Answer]) -> Response:
     [answer] = answers
     if isinstance(answer, ServiceError):
         raise answer

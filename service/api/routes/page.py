@@ -1,4 +1,4 @@
-"""The live page at `/` and its files. It asks the service for all that it shows, as any other client."""
+"""The live page at `/` and its files. The page is a client of the service like any other."""
 
 import asyncio
 from typing import Annotated
@@ -11,7 +11,7 @@ from ..negotiation import accepts_gzip, is_known
 
 INDEX = "index.html"
 STYLES = "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=' 'sha256-ji27qzEtxXZW+7dun6UwjHXJ18e6WAin1VvNtkzIE/o='"
-"""The two style elements that plotly.js makes, by what is in them: nothing at first, and a constant."""
+"""Hashes of the two style elements that plotly.js makes: an empty one, and one with constant content."""
 POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -24,11 +24,11 @@ POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )
-"""What the page may load (Content-Security-Policy): nothing from elsewhere, and no script but those files."""
+"""Content-Security-Policy: the page may load nothing from elsewhere, and no script but its files."""
 KEEP = "public, max-age=31536000, immutable"
-"""For an address that has a version in it."""
+"""Cache-Control of an address that has a version in it."""
 ASK = "no-cache"
-"""For one whose content a newer service changes: a browser keeps it, and asks whether it is still the same."""
+"""Cache-Control of other addresses: a browser keeps the content and asks whether it is still the same."""
 
 Version = Annotated[str | None, Query(description="Version of the file: another version has another address.")]
 
@@ -37,7 +37,7 @@ router = APIRouter(include_in_schema=False)
 
 @router.api_route("/", methods=["GET", "HEAD"])
 async def page(request: Request) -> Response:
-    """The page."""
+    """The live page."""
     return await _answer(request, INDEX)
 
 

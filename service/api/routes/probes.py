@@ -1,4 +1,4 @@
-"""The probes: is the process alive, can it learn, and its metrics."""
+"""The probes: whether the process is alive, whether it can learn, and its metrics."""
 
 import asyncio
 import math
@@ -16,11 +16,11 @@ from .. import examples
 from ..problems import problems
 
 STORE_SECONDS = 0.25
-"""What the store may take to answer a scrape, which goes on without it: those who look want to see that it is away."""
+"""How long a scrape waits for the store. It then goes on without the store, and says that the store is away."""
 
 
 class Scrape:
-    """Answers scrapes. The store is asked one question at a time, however many there are."""
+    """Answers scrapes. However many there are, one question at a time goes to the store."""
 
     def __init__(self, metrics: Metrics, store: Store, kernels: Kernels) -> None:
         self._metrics = metrics
@@ -29,10 +29,10 @@ class Scrape:
         self._asked: asyncio.Task[None] | None = None
 
     async def page(self) -> bytes:
-        """Everything in `service/observability/metrics.py`, as it is now, in Prometheus' text format."""
+        """All metrics of `service/observability/metrics.py`, in the text format of Prometheus."""
         if self._asked is None or self._asked.done():
             self._asked = asyncio.create_task(self._ask())
-        await asyncio.shield(self._asked)  # others wait for it too
+        await asyncio.shield(self._asked)  # other scrapes wait for the same answer
         return generate_latest(self._metrics.registry)
 
     async def _ask(self) -> None:

@@ -32,14 +32,14 @@ GONE = (WebSocketDisconnect, RuntimeError, OSError)
 """What sending raises when the client has gone."""
 
 PendingAnswer: TypeAlias = asyncio.Future[Answer] | Question
-"""An answer that is on its way; or a question, which is answered when its turn comes."""
+"""A pending answer; or a question, which is answered after everything before it."""
 
 router = APIRouter()
 
 
 @dataclass
 class OpenSockets:
-    """The connections of one process, so that it can end them in order."""
+    """The open WebSockets of one process, so that it can end them in order."""
 
     seconds: float
     """How long a client may leave an answer unread."""
@@ -47,7 +47,7 @@ class OpenSockets:
     closing: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def close(self, seconds: float) -> None:
-        """Let all of them answer what they have read, and end; those that take too long are left."""
+        """Let all of them answer the messages that they have read, and end; give up on slow ones."""
         self.closing.set()
         if self.open:
             await asyncio.wait(self.open, timeout=seconds)

@@ -11,8 +11,7 @@ import pytest
 from starlette.datastructures import Headers
 from starlette.types import Message, Receive, Scope, Send
 
-from nobacktrack.service.api.middleware.buckets import Buckets
-from nobacktrack.service.api.middleware.rate_limit import RateLimit, rate_limit_key
+from nobacktrack.service.api.middleware.rate_limit import Buckets, RateLimit, rate_limit_key
 from nobacktrack.service.api.scope import KEY
 from nobacktrack.service.observability.metrics import Metrics
 from nobacktrack.service.security.keys import Key

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nobacktrack.service.api.middleware.buckets import Buckets
+from nobacktrack.service.api.middleware.rate_limit import Buckets
 
 
 class Clock:

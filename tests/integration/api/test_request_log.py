@@ -136,7 +136,7 @@ async def test_lines_about_a_batch_name_the_stream_its_version_and_the_requests(
     await client.post("/v1/streams/s/events", json={"y": {"y": 1}})
     begun, enough = asyncio.Event(), asyncio.Event()
 
-    async def failing(_: object, __: object, events: segments.Events) -> None:
+    async def failing(_: object, events: segments.Events, __: object) -> None:
         begun.set()
         await enough.wait()
         raise ValueError(f"{events.Y}")

@@ -262,7 +262,7 @@ def test_a_log_is_replayed_and_a_stream_carried_elsewhere(command: Start, tmp_pa
         assert ahead.wait() == 0
         assert "after version 30 and 1 that wait for labels" in " ".join(ahead.stdout.split())
         written = said("export", "s", str(file), "--data-dir", str(here))
-        assert (written["version"], written["waiting"]) == (30, 1)
+        assert (written["version"], written["pending"]) == (30, 1)
         assert said("import", str(file), "--as", "t", "--data-dir", str(here))["stream"] == "t"
         assert client.status("t").digest == digest
         assert client.label("t", "late", {"y": 0.0}) == client.label("s", "late", {"y": 0.0})

@@ -70,10 +70,12 @@ def test_nothing_that_was_sent_is_in_the_log_and_every_line_is_one(
     started = command("serve", "--port", "0", "--data-dir", str(tmp_path / "data"))
     port = int(started.wait_for(r"ready at http://127\.0\.0\.1:(\d+) ").group(1))
     key = f"Bearer {token}"
-    created, _ = ask(port, "PUT", f"/v1/streams/s?key={token}", b'{"targets": ["y"], "units": 2}', authorization=key)
-    assert created == 201
+    refused, _ = ask(port, "PUT", f"/v1/streams/s?key={token}", b'{"targets": ["y"], "units": 2}', authorization=key)
+    created, _ = ask(port, "PUT", "/v1/streams/s", b'{"targets": ["y"], "units": 2}', authorization=key)
+    assert (refused, created) == (400, 201)
     for body in BODIES:
-        ask(port, "POST", f"/v1/streams/s/events?q={SECRET}", body, authorization=key, cookie=SECRET)
+        ask(port, "POST", f"/v1/streams/s/events?q={SECRET}", body, authorization=key)
+        ask(port, "POST", "/v1/streams/s/events", body, authorization=key, cookie=SECRET)
         ask(port, "PUT", "/v1/streams/other", body, authorization=key)
         bulk = {"authorization": key, "content_type": "application/x-ndjson"}
         ask(port, "POST", "/v1/streams/s/events", body + b"\n" + body, **bulk)

@@ -102,7 +102,7 @@ def test_the_way_of_an_event_is_one_trace(
         assert client.ready()
     event = {"id": "s3cr3t-id", "y": {"rides": 77.125}}
     headers = {"traceparent": PARENT, "authorization": "Bearer s3cr3t"}
-    answer = httpx.post(f"{url}/v1/streams/taxi/events?s3cr3t=1", json=event, headers=headers)
+    answer = httpx.post(f"{url}/v1/streams/taxi/events", json=event, headers=headers)
     assert answer.json()["version"] == 1
     refused = httpx.post(f"{url}/v1/streams/taxi/events", json={"y": {"s3cr3t": 1}}, headers={"x-request-id": "bad"})
     assert refused.status_code == 422

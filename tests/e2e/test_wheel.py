@@ -167,7 +167,7 @@ def test_the_source_distribution_makes_the_same_wheel(wheel: Path, tmp_path: Pat
     packed = build("sdist", tmp_path / "sdist")
     with tarfile.open(packed) as archive:
         assert not [member.name for member in archive if member.issym() or member.islnk()]
-        archive.extractall(tmp_path, filter="data")
+    subprocess.run(["tar", "-xzf", str(packed), "-C", str(tmp_path)], check=True)
     rebuilt = build("wheel", tmp_path / "rebuilt", tmp_path / packed.name.removesuffix(".tar.gz"))
     ours, theirs = zipfile.ZipFile(wheel), zipfile.ZipFile(rebuilt)
     assert {name: ours.read(name) for name in ours.namelist()} == {

@@ -10,7 +10,7 @@ COMPILE = pip compile --quiet --universal --generate-hashes --no-emit-index-url 
 
 .NOTPARALLEL:
 .PHONY: help run serve test test-tools check test-faults test-hostile test-contract test-page image-test coverage lint \
-	format hooks dashboards bench bench-learning profile lock docs clean
+	format hooks dashboards bench bench-learning bench-forecasts profile lock docs clean
 
 help: ## This list; the times are those of two cores, once .venv is installed and the kernels are compiled
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -80,6 +80,9 @@ bench: .venv/.dev ## Speed: each benchmark prints a ratio and whether it meets i
 
 bench-learning: .venv/.dev ## How well the learners learn: writes tests/bench/LEARNING.md (half an hour)
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 .venv/bin/python -m tests.bench.learning $(ARGS)
+
+bench-forecasts: .venv/.dev ## How good forecasts of many steps are: writes tests/bench/FORECASTS.md (a minute)
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 .venv/bin/python -m tests.bench.forecasts
 
 profile: .venv/.dev ## Where a service under load spends its time, for each function and as a flame graph (30 s)
 	@.venv/bin/python -m tests.bench.profile $(ARGS)

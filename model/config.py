@@ -69,8 +69,8 @@ class Config:
     value of an event is then the index of its symbol, and a prediction is the probability of each symbol. Null, the
     default: the targets are numbers."""
     horizons: int = 1
-    """Number of steps ahead, 1 to 256, that have a linear readout of their own, trained on the observed values.
-    Forecasts of later steps feed the learner's own predictions back. With an alphabet it is 1."""
+    """Number of steps, 1 to 256, that `Outcomes.ahead` has, and of linear readouts that the network trains. Forecasts
+    do not depend on this number: every step of a forecast is predicted directly. With an alphabet it is 1."""
     calendar: tuple[Season, ...] = ("day", "week")
     """Seasons that the network reads from the time of an event: any of `hour`, `day`, `week`, `year`. For each it reads
     the phase and the usual change of each target at that phase.

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .ahead import heads, ladder, quantiles
 from .config import GATES, Config
 from .interface import CELLS
 from .network.cells import set_biases, spread_rates
@@ -11,7 +12,7 @@ from .numerics.step_sizes import PRIOR_SQUARE
 from .scores.anomaly import MEAN_SUM
 from .scores.intervals import MISCOVERAGE, WINDOW
 from .seasons.profile import SLOTS
-from .state import Experts, Intervals, Network, Readout, Scales, State, Tangent, aligned
+from .state import Ahead, Experts, Intervals, Network, Readout, Scales, State, Tangent, aligned
 
 
 def initial(config: Config) -> State:
@@ -24,6 +25,7 @@ def initial(config: Config) -> State:
         scales=_scales(config),
         experts=_experts(config),
         intervals=_intervals(config),
+        ahead=_ahead(*((0, 0) if config.alphabet is not None else (len(config.targets), len(config.inputs)))),
     )
 
 
@@ -106,7 +108,7 @@ def _scales(config: Config) -> Scales:
 
 def _experts(config: Config) -> Experts:
     q, L = len(config.targets), config.lags
-    s, K = (L + 2 + len(config.calendar), 3) if L else (0, 0)
+    s, K = (L + 2 + len(config.calendar), 4) if L else (0, 0)
     variances = np.full(s, PRIOR)
     variances[:L] /= np.arange(1, L + 1)
     return Experts(
@@ -115,6 +117,7 @@ def _experts(config: Config) -> Experts:
         P=np.tile(np.diag(variances), (q if L else 0, 1, 1)),
         regret=np.zeros((q, K)),
         spread=np.zeros((q, K)),
+        loss=np.zeros((q, 2)),
     )
 
 
@@ -126,4 +129,45 @@ def _intervals(config: Config) -> Intervals:
         ordered=np.zeros((heads, q, WINDOW)),
         level=np.full((heads, q), MISCOVERAGE),
         surprise=np.full(q, MEAN_SUM),
+    )
+
+
+def _ahead(q: int, x: int = 0) -> Ahead:
+    R, E = len(ladder.RUNGS), ladder.EXPERTS
+    s_1, s_2 = ladder.FEATURES_1, ladder.FEATURES_2
+    variances = np.full(s_1, heads.PRIOR)
+    variances[: ladder.CHANGES] /= np.arange(1, ladder.CHANGES + 1)
+    variances[-1] = heads.PRIOR_OF_1
+    return Ahead(
+        counts=np.zeros((q, 4), np.int64),
+        ring=np.zeros((q, ladder.RING)),
+        differences=np.zeros((q, ladder.PERIODS)),
+        usual=np.zeros((q, 2, ladder.PERIODS)),
+        began=np.zeros((q, 2), np.int64),
+        deviations=np.zeros((q, 6)),
+        levels=np.zeros((q, 13)),
+        regret=np.zeros((q, R, E)),
+        spread=np.zeros((q, R, E)),
+        judged=np.zeros((q, R, 7)),
+        due=np.full((q, R, ladder.SLOTS), -1),
+        waiting=np.zeros((q, R, ladder.SLOTS, E + 4)),
+        quantiles=np.tile(np.array(quantiles.START) * quantiles.NORMAL, (q, R, 2, 1)),
+        sizes=np.ones((q, R, 2, 2)),
+        V_1=np.zeros((q, R, s_1)),
+        P_1=np.tile(np.diag(variances), (q, 1, 1)),
+        V_2=np.zeros((q, R, s_2)),
+        P_2=np.tile(heads.PRIOR * np.eye(s_2), (q, 1, 1)),
+        head_1=np.zeros((q, R)),
+        head_2=np.zeros((q, R)),
+        head_due=np.full((q, R, ladder.HEAD_SLOTS), -1),
+        head_waiting=np.zeros((q, R, ladder.HEAD_SLOTS, heads.RECORD)),
+        quiet=np.zeros((q, 2)),
+        effects=np.zeros((q, x)),
+        trusted=np.zeros((q, 4)),
+        raw=np.zeros(q),
+        inputs=np.zeros(x),
+        input_seen=np.zeros(x, np.int64),
+        P_inputs=np.zeros((x, x)),
+        input_step=np.zeros(x),
+        input_gain=np.zeros(x),
     )

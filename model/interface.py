@@ -132,6 +132,8 @@ class Work(NamedTuple):
     """(s,): gain κ of the autoregression's least squares."""
     expert_predictions: Float64
     """(q, E): prediction of each expert, as a change in units of the scale."""
+    forecasts: Float64
+    """(6, FEATURES_1): scratch of the forecaster of many steps."""
     mixed: Float64
     """(o,): the mixture of the experts one step ahead, in the same units; or the probabilities."""
     errors: Float64

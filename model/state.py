@@ -144,6 +144,8 @@ class Experts(NamedTuple):
     """(q, E): regret R of each expert (see `experts.mixture`)."""
     spread: Float64
     """(q, E): sum S of squared regrets of each expert."""
+    loss: Float64
+    """(q, 2): running mean of the mixture's squared errors, and their number."""
 
 
 class Intervals(NamedTuple):
@@ -161,6 +163,73 @@ class Intervals(NamedTuple):
     """(q,): fading sum of -ln of the tail probabilities of the newest errors one step ahead (see `scores.anomaly`)."""
 
 
+class Ahead(NamedTuple):
+    """The forecaster of each target (see `ahead.forecaster`); R rungs, E experts, K quantiles as in `ahead.ladder`."""
+
+    counts: Int64
+    """(q, 4): values so far, filled ones included; the two periods, 0 = none; missing values since the newest."""
+    ring: Float64
+    """(q, RING): the newest values; number t stands in place t mod RING."""
+    differences: Float64
+    """(q, PERIODS): D of each candidate period (see `ahead.periods`)."""
+    usual: Float64
+    """(q, 2, PERIODS): usual value of each phase of the two periods."""
+    began: Int64
+    """(q, 2): number of the value with which each usual value begins."""
+    deviations: Float64
+    """(q, 6): the newest deviations from the usual value, the newest first."""
+    levels: Float64
+    """(q, 13): running means (see `ahead.ladder`)."""
+    regret: Float64
+    """(q, R, E): weights of the mixtures (see `ahead.combination`)."""
+    spread: Float64
+    """(q, R, E)."""
+    judged: Float64
+    """(q, R, 7): how each rung did."""
+    due: Int64
+    """(q, R, SLOTS): numbers of the values for which predictions wait."""
+    waiting: Float64
+    """(q, R, SLOTS, E + 4): what the experts, the mixture and the gated mixture said, and the two scales."""
+    quantiles: Float64
+    """(q, R, 2, K): quantiles of the errors in units of each scale (see `ahead.quantiles`)."""
+    sizes: Float64
+    """(q, R, 2, 2): mean absolute error in each unit, and pinball loss."""
+    V_1: Float64
+    """(q, R, FEATURES_1): heads of the changes (see `ahead.heads`)."""
+    P_1: Float64
+    """(q, FEATURES_1, FEATURES_1)."""
+    V_2: Float64
+    """(q, R, FEATURES_2): heads of the deviations."""
+    P_2: Float64
+    """(q, FEATURES_2, FEATURES_2)."""
+    head_1: Float64
+    """(q, R): what the heads predict from the newest value, in units of the scale."""
+    head_2: Float64
+    """(q, R)."""
+    head_due: Int64
+    """(q, R, HEAD_SLOTS): numbers of the values for which heads wait."""
+    head_waiting: Float64
+    """(q, R, HEAD_SLOTS, RECORD): their gains and features."""
+    quiet: Float64
+    """(q, 2): changes in a row that were small beside the scale, and the largest of them (see `event.observe`)."""
+    effects: Float64
+    """(q, x): what a unit of each input adds to each target (see `ahead.inputs`)."""
+    trusted: Float64
+    """(q, 4): whether the effects count; events, squared errors and squared changes behind that."""
+    raw: Float64
+    """(q,): the newest measured values, effects included."""
+    inputs: Float64
+    """(x,): the newest inputs."""
+    input_seen: Int64
+    """(x,): values seen of each input."""
+    P_inputs: Float64
+    """(x, x): covariance of the effects; 0 for an input that has not changed yet."""
+    input_step: Float64
+    """(x,): changes of the inputs; rewritten by every event."""
+    input_gain: Float64
+    """(x,): gain; rewritten by every event in which an input changes."""
+
+
 class State(NamedTuple):
     """A learner's complete state."""
 
@@ -172,6 +241,7 @@ class State(NamedTuple):
     scales: Scales
     experts: Experts
     intervals: Intervals
+    ahead: Ahead
 
 
 def arrays(state: State) -> Iterator[tuple[str, Array]]:
@@ -198,7 +268,7 @@ def aligned(shape: tuple[int, ...], dtype: npt.DTypeLike, offset: int = 0) -> Ar
 
 def copy(state: State) -> State:
     """An equal state that shares no memory with the original."""
-    clock, network, tangent, readout, scales, experts, intervals = state
+    clock, network, tangent, readout, scales, experts, intervals, ahead = state
     return State(
         clock.copy(),
         Network._make(map(_copy, network)),
@@ -207,6 +277,7 @@ def copy(state: State) -> State:
         Scales._make(map(_copy, scales)),
         Experts._make(map(_copy, experts)),
         Intervals._make(map(_copy, intervals)),
+        Ahead._make(map(_copy, ahead)),
     )
 
 

@@ -15,7 +15,7 @@ from ..network.readout import PRIOR
 from ..state import State, arrays
 from ..types import Array
 
-NEWEST = 2
+NEWEST = 3
 
 _ROWS: dict[str, tuple[int, ...]] = {
     "network.W": (0,), "network.m1": (0,), "network.m2": (0,), "tangent.w": (0,), "tangent.S": (0,), "tangent.J": (1,),
@@ -23,6 +23,8 @@ _ROWS: dict[str, tuple[int, ...]] = {
     "readout.ring_kappa": (1,),
 }  # fmt: skip
 """Axes that count the inputs of the network."""
+_WEIGHTS = {"experts.regret", "experts.spread"}
+"""Arrays that have a column for each expert: one that an older format did not know begins without weight."""
 _HEADS = {"readout.M1", "readout.M2", "readout.powers"}
 """Arrays that format 1 had for the only head of a stream of symbols."""
 
@@ -42,6 +44,8 @@ def state(config: Config, kept: Mapping[str, Array], written: int) -> State | No
         found = kept.get(name)
         if found is not None and written == 1:
             found = _migrated(name, found, array)
+        if found is not None and written < NEWEST and name in _WEIGHTS and found.shape[0] == array.shape[0]:
+            found = np.pad(found, ((0, 0), (0, array.shape[1] - found.shape[1])))
         if found is None:
             if written == NEWEST:
                 return None

@@ -1,16 +1,21 @@
-"""Forecasts of many steps: the heads of the configuration, then the learner fed with its own predictions. Compiled."""
+"""Forecasts of many steps. Compiled.
+
+The next step is the mixture of all experts, as for the next event. Later steps of a regression are those of the
+forecaster (`ahead`), which predicts each step directly; symbols have no forecaster, and the network runs ahead on its
+own probabilities.
+"""
 
 import math
 
-import numpy as np
-
+from ..ahead import forecaster, inputs
+from ..ahead.ladder import EXPERTS
 from ..experts import autoregression
 from ..interface import Rules
-from ..jit import allocating
-from ..numerics import kernels, step_sizes
+from ..jit import allocating, kernel_only
+from ..numerics import kernels
+from ..scores.intervals import MISCOVERAGE
 from ..state import State
 from ..types import Float64
-from .observe import feed_back
 from .predict import feed, forward, interval, point, workspace
 
 
@@ -18,57 +23,39 @@ from .predict import feed, forward, interval, point, workspace
 def forecast(
     state: State, rules: Rules, X: Float64, times: Float64, mean: Float64, lower: Float64, upper: Float64
 ) -> None:
-    """The next T steps, given the rows of X (T, x) and times (T,); `state` is only read. Fills the rest, (T, o).
+    """Predict the next T steps, given the rows of X (T, x) and times (T,); fills mean, lower, upper (T, o).
 
-    Up to the horizons of the configuration each step has its own readout. Beyond them the learner runs ahead: it
-    takes its one-step predictions for observed values and goes on from where the last readout leaves off. A
-    prediction that rests on predictions is less certain, so each change is damped, once more a step, by
-    √`step_sizes.skill` towards the change that the seasons alone predict (a damped trend: E. Gardner, E. McKenzie,
-    *Forecasting trends in time series*, 1985). Without times there are no seasons to fall back on; the damping is
-    then the root of that. The interval of step s is that of the last readout times √(s/H), as errors that add up
-    independently would have it.
+    `state` is only read.
     """
     work = workspace(state, False)
-    network, scales, H = state.network, state.scales, state.readout.V.shape[0]
-    h, p, fed, last = network.h.copy(), network.p.copy(), scales.fed.copy(), scales.last.copy()
-    value, lags = scales.value.copy(), state.experts.lags.copy()
-    direct, offset = np.zeros(work.ahead.shape), np.zeros(mean.shape[1])
-    damping_rate, damping = math.sqrt(step_sizes.skill(scales.losses)), 1.0
-    if rules.seasons.shape[0] == 0 or math.isnan(times[0]):
-        damping_rate = math.sqrt(damping_rate)
-    for t in range(X.shape[0]):
-        feed(work.z, h, fed, scales, X[t], times[t], rules.seasons)
-        forward(state, rules, p, h, work)
-        autoregression.predict(state, lags, fed, work)
-        point(state, rules, last, work, work.ahead)
-        if t == 0:
-            for i in range(H):
-                kernels.assign(direct[i], work.ahead[i])
-        head = min(t, H - 1)
-        for i in range(mean.shape[1]):
-            if not rules.symbols:
-                usual = math.sqrt(scales.change[i]) * autoregression.seasonal_change(state, work, i)
-                work.ahead[0, i] = last[i] + damping * (work.ahead[0, i] - last[i]) + (1.0 - damping) * usual
-            if t < H:
-                offset[i] = direct[t, i] - work.ahead[0, i]
-            mean[t, i] = direct[t, i] if t < H else work.ahead[0, i] + offset[i]
-        damping *= damping_rate
-        interval(state, rules, head, mean[t], lower[t], upper[t])
-        spread = math.sqrt((t + 1.0) / (head + 1.0))
-        for i in range(mean.shape[1]):
-            lower[t, i] = mean[t, i] - spread * (mean[t, i] - lower[t, i])
-            upper[t, i] = mean[t, i] + spread * (upper[t, i] - mean[t, i])
-        if rules.symbols:
-            for a in range(mean.shape[1]):
-                fed[a] = mean[t, a]
-            fed[mean.shape[1]] = 0.0
-        else:
-            for i in range(last.shape[0]):
-                if scales.seen[i] > 0:
-                    step = work.ahead[0, i]
-                    feed_back(scales, i, step, False, fed, value[i])
-                    autoregression.push_lag(lags[i], step - value[i])
-                    value[i] = step
-                    last[i] = step
+    network, scales = state.network, state.scales
+    feed(work.z, network.h, scales.fed, scales, X[0], times[0], rules.seasons)
+    forward(state, rules, network.p, network.h, work)
+    autoregression.predict(state, state.experts.lags, scales.fed, X[0], work)
+    point(state, rules, scales.value, work, work.ahead)
+    kernels.assign(mean[0], work.ahead[0])
+    interval(state, rules, 0, mean[0], lower[0], upper[0])
+    if not rules.symbols:
+        _later(state, X, mean, lower, upper, work.forecasts[5, :EXPERTS])
+        return
+    h, p, fed = network.h.copy(), network.p.copy(), scales.fed.copy()
+    for t in range(1, X.shape[0]):
+        for a in range(mean.shape[1]):
+            fed[a] = mean[t - 1, a]
+            lower[t, a] = upper[t, a] = math.nan
+        fed[mean.shape[1]] = 0.0
         kernels.assign(h, work.h)
         kernels.products(network.W, h, p, network.W.shape[1])
+        feed(work.z, h, fed, scales, X[t], times[t], rules.seasons)
+        forward(state, rules, p, h, work)
+        kernels.assign(mean[t], work.scaled[0])
+
+
+@kernel_only
+def _later(state: State, X: Float64, mean: Float64, lower: Float64, upper: Float64, said: Float64) -> None:
+    """Steps after the first, as the forecaster predicts them, with the effects of their inputs; `said` is scratch."""
+    for t in range(1, X.shape[0]):
+        for i in range(mean.shape[1]):
+            mean[t, i] = forecaster.forecast(state.ahead, i, t + 1, said) + inputs.effect(state.ahead, i, X[t])
+            lower[t, i] = mean[t, i] + forecaster.quantile(state.ahead, i, t + 1, MISCOVERAGE / 2.0)
+            upper[t, i] = mean[t, i] + forecaster.quantile(state.ahead, i, t + 1, 1.0 - MISCOVERAGE / 2.0)

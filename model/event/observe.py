@@ -7,6 +7,8 @@ The order of an event is the order of the functions of this file:
 
 import math
 
+from ..ahead import forecaster, inputs
+from ..ahead.ladder import EXPERTS, GAP
 from ..experts import autoregression
 from ..gradient.step import learn_network
 from ..interface import RLS, RTRL, Outcomes, Rules, Work
@@ -19,6 +21,11 @@ from ..state import Scales, State
 from ..types import Float64
 from . import horizons
 from .predict import feed, forward, interval, point, workspace
+
+QUIET, QUIET_EVENTS = 0.005, 20
+"""So many changes in a row, each below this share of the scale, show that the series has another scale now."""
+PEAK_TO_DEVIATION = 0.5
+"""Standard deviation of QUIET_EVENTS normal variables whose largest absolute value is 1, about."""
 
 
 @kernel_only
@@ -37,6 +44,8 @@ def score(state: State, y: Float64, prediction: Float64, lower: Float64, upper: 
         loss += error * error
         baseline += step * step
         present += 1
+        if state.ahead.counts[i, GAP] > 0:
+            continue  # an error of several steps; the window has those of one step
         if scores.seen[0, i] > 0:
             judged += 1
             least = min(least, _combined_p_value(state, i, abs(error)))
@@ -98,7 +107,7 @@ def learn_readout(state: State, rules: Rules, y: Float64, work: Work) -> bool:
         )  # fmt: skip
         kept.steps[0] += 1
     if not rules.symbols:
-        autoregression.learn(state, rules, work)
+        autoregression.learn(state, rules, y, work)
         horizons.score_forecasts(state, y)
         horizons.learn_heads(state, rules, y, eta, work)
     return True
@@ -121,7 +130,7 @@ def _target_errors(scales: Scales, y: Float64, work: Work) -> int:
         work.errors[i] = math.nan
         if math.isnan(y[i]) or scales.seen[i] == 0:
             continue
-        change = y[i] - scales.last[i]
+        change = y[i] - scales.value[i]
         # The newest change counts in its own scale, so that a jump of any size is a bounded target.
         scale = math.sqrt(scaling.update_mean_square(change, scales.seen[i], scales.change[i]))
         target = scaling.clip(change / scale, scaling.TARGET_CLIP) if scale > 0.0 else 0.0
@@ -144,23 +153,28 @@ def feed_back(scales: Scales, i: int, value: float, missing: bool, fed: Float64,
 
 
 @kernel_only
-def update_statistics(state: State, rules: Rules, y: Float64, prediction: Float64, time: float) -> None:
+def update_statistics(
+    state: State, rules: Rules, y: Float64, x: Float64, prediction: Float64, time: float, work: Work
+) -> None:
     """Update the running statistics with the targets and set the features that the next event reads."""
     scales, lags = state.scales, state.experts.lags
+    inputs.learn(state.ahead, y, x)
     for i in range(y.shape[0]):
+        forecaster.observe(state.ahead, i, y[i] - inputs.effect(state.ahead, i, x), work.forecasts)
         if math.isnan(y[i]):
             if scales.seen[i] > 0:
                 feed_back(scales, i, prediction[i], True, scales.fed, scales.value[i])
                 autoregression.push_lag(lags[i], prediction[i] - scales.value[i])
                 scales.value[i] = prediction[i]
             continue
+        change = y[i] - scales.last[i] if scales.seen[i] > 0 else 0.0
         if scales.seen[i] > 0:
             autoregression.push_lag(lags[i], y[i] - scales.value[i])
             # After a missing value this would be the change of several events.
             if scales.fed[3 * i + 2] == 0.0 and scales.change[i] > 0.0:
-                change = (y[i] - scales.last[i]) / math.sqrt(scales.change[i])
-                profile.update(scales.profile[i], time, change, rules.seasons)
-            scales.change[i] = scaling.update_mean_square(y[i] - scales.last[i], scales.seen[i], scales.change[i])
+                profile.update(scales.profile[i], time, change / math.sqrt(scales.change[i]), rules.seasons)
+            if scales.fed[3 * i + 2] == 0.0:
+                scales.change[i] = scaling.update_mean_square(change, scales.seen[i], scales.change[i])
         scales.seen[i] += 1
         scales.mean[i], scales.variance[i] = scaling.update_moments(
             y[i], scales.seen[i], scales.mean[i], scales.variance[i]
@@ -168,6 +182,35 @@ def update_statistics(state: State, rules: Rules, y: Float64, prediction: Float6
         feed_back(scales, i, y[i], False, scales.fed, scales.value[i] if scales.seen[i] > 1 else y[i])
         scales.value[i] = y[i]
         scales.last[i] = y[i]
+        _follow_scale(state, i, change)
+
+
+@kernel_only
+def _follow_scale(state: State, i: int, change: float) -> None:
+    """Begin anew with a smaller scale where target i, after its newest change, has long moved by far less than before.
+
+    A running mean of squares would take thousands of events for it. What is kept in units of the scale stays.
+    """
+    scales, experts, quiet = state.scales, state.experts, state.ahead.quiet
+    scale = math.sqrt(scales.change[i])
+    if change == 0.0:
+        return
+    if abs(change) >= QUIET * scale:
+        quiet[i, 0] = quiet[i, 1] = 0.0
+        return
+    quiet[i, 0] += 1.0
+    quiet[i, 1] = max(quiet[i, 1], abs(change))
+    if quiet[i, 0] < QUIET_EVENTS:
+        return
+    fallen = PEAK_TO_DEVIATION * quiet[i, 1]
+    quiet[i, 0] = quiet[i, 1] = 0.0
+    for lag in range(experts.lags.shape[1]):
+        experts.lags[i, lag] *= fallen / scale
+    for k in range(experts.regret.shape[1]):
+        experts.regret[i, k] = experts.spread[i, k] = 0.0
+    experts.loss[i, 0] = experts.loss[i, 1] = 0.0
+    scales.change[i] = fallen * fallen
+    scales.mean[i], scales.variance[i] = scales.value[i], scaling.CLIP * scales.change[i]
 
 
 @kernel_only
@@ -194,6 +237,15 @@ def update_input_statistics(scales: Scales, x: Float64, time: float) -> None:
     calendar.update_clock(scales.clock, time)
 
 
+@kernel_only
+def _later_steps(state: State, x: Float64, ahead: Float64, work: Work) -> None:
+    """Write what the forecaster says of the steps after the next to `ahead` (H, q)."""
+    for h in range(1, ahead.shape[0]):
+        for i in range(ahead.shape[1]):
+            said = forecaster.forecast(state.ahead, i, h + 1, work.forecasts[5, :EXPERTS])
+            ahead[h, i] = said + inputs.effect(state.ahead, i, x)
+
+
 @allocating
 def observe(state: State, rules: Rules, Y: Float64, X: Float64, times: Float64, out: Outcomes) -> None:
     """Learn T events in order; Y (T, q), X (T, x), times (T,), NaN = missing. Fills `out`."""
@@ -208,8 +260,8 @@ def _observe(state: State, rules: Rules, Y: Float64, X: Float64, times: Float64,
         y, x, prediction = Y[t], X[t], out.prediction[t]
         feed(work.z, network.h, scales.fed, scales, x, times[t], rules.seasons)
         forward(state, rules, network.p, network.h, work)
-        autoregression.predict(state, state.experts.lags, scales.fed, work)
-        point(state, rules, scales.last, work, work.ahead)
+        autoregression.predict(state, state.experts.lags, scales.fed, x, work)
+        point(state, rules, scales.value, work, work.ahead)
         kernels.assign(prediction, work.ahead[0])
         interval(state, rules, 0, prediction, out.lower[t], out.upper[t])
         if rules.symbols:
@@ -224,14 +276,16 @@ def _observe(state: State, rules: Rules, Y: Float64, X: Float64, times: Float64,
         if rules.symbols:
             update_symbol_statistics(scales, y[0], prediction, scales.fed)
         else:
-            update_statistics(state, rules, y, prediction, times[t])
+            update_statistics(state, rules, y, x, prediction, times[t], work)
         update_input_statistics(scales, x, times[t])
         state.clock[0] += 1
         out.version[t] = state.clock[0]
         if no_inputs:
             feed(work.z, network.h, scales.fed, scales, x, calendar.expected_time(scales.clock, 1), rules.seasons)
             forward(state, rules, network.p, network.h, work)
-            autoregression.predict(state, state.experts.lags, scales.fed, work)
-            point(state, rules, scales.last, work, out.ahead[t])
+            autoregression.predict(state, state.experts.lags, scales.fed, x, work)
+            point(state, rules, scales.value, work, out.ahead[t])
+            if not rules.symbols:
+                _later_steps(state, x, out.ahead[t], work)
         else:
             out.ahead[t, :, :] = math.nan

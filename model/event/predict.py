@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 
+from ..ahead import forecaster
+from ..ahead.ladder import FEATURES_1, GAP
 from ..interface import Rules, Work
 from ..jit import allocating, kernel_only
 from ..network import readout, softmax
@@ -39,7 +41,7 @@ def workspace(state: State, exact: bool) -> Work:
         aligned_rows(R, K, W, 1024), np.zeros((3, K), real), np.zeros(R, real), np.zeros(R, real), np.zeros(n),
         np.zeros(R), np.zeros(n), np.zeros(n), np.zeros((R, n)), np.zeros(k), np.zeros(k), np.zeros((H, o)),
         np.zeros((H, o)), gradient, J, np.zeros((q, s)), np.zeros(s), np.zeros((q, kept.regret.shape[1])),
-        np.zeros(o), np.zeros(o),
+        np.zeros((6, FEATURES_1)), np.zeros(o), np.zeros(o),
     )  # fmt: skip
 
 
@@ -86,8 +88,8 @@ def forward(state: State, rules: Rules, p: Array, h: Array, work: Work) -> None:
 
 
 @kernel_only
-def point(state: State, rules: Rules, last: Float64, work: Work, out: Float64) -> None:
-    """Values (H, o), last + s·ŷ, of the mixture for the next step and of the network's heads for those after it.
+def point(state: State, rules: Rules, base: Float64, work: Work, out: Float64) -> None:
+    """Values (H, o), base + s·ŷ, of the mixture for the next step and of the network's heads for those after it.
 
     NaN before a first value; the probabilities of symbols as they are.
     """
@@ -97,7 +99,7 @@ def point(state: State, rules: Rules, last: Float64, work: Work, out: Float64) -
             if rules.symbols:
                 out[h, i] = step
             elif state.scales.seen[i] > 0:
-                out[h, i] = last[i] + math.sqrt(state.scales.change[i]) * step
+                out[h, i] = base[i] + math.sqrt(state.scales.change[i]) * step
             else:
                 out[h, i] = math.nan
 
@@ -113,3 +115,6 @@ def interval(state: State, rules: Rules, head: int, prediction: Float64, lower: 
             half *= math.sqrt(state.scales.change[i])
         lower[i] = prediction[i] - half
         upper[i] = prediction[i] + half
+        if not rules.symbols and state.ahead.counts[i, GAP] > 0:
+            lower[i] = prediction[i] + forecaster.quantile(state.ahead, i, 1, intervals.MISCOVERAGE / 2.0)
+            upper[i] = prediction[i] + forecaster.quantile(state.ahead, i, 1, 1.0 - intervals.MISCOVERAGE / 2.0)

@@ -15,6 +15,11 @@ changes; with λ = 1 and |r| <= 1, R_k never exceeds √(K (1 + ln(1+T)) (1 + S_
 from ..jit import compiled
 from ..types import Float64
 
+MEMORY = 300
+"""Events that the mean square error averages over."""
+LARGEST = 50.0
+"""One error's square counts at most this many mean squares: rare jumps do not decide."""
+
 
 @compiled
 def mix(regret: Float64, spread: Float64, predictions: Float64) -> float:
@@ -30,10 +35,25 @@ def mix(regret: Float64, spread: Float64, predictions: Float64) -> float:
 
 @compiled
 def update_weights(
-    regret: Float64, spread: Float64, predictions: Float64, mixed: float, target: float, forgetting: float
+    regret: Float64,
+    spread: Float64,
+    loss: Float64,
+    predictions: Float64,
+    mixed: float,
+    target: float,
+    forgetting: float,
 ) -> None:
-    """Update R and S (K,) with the predictions (K,) of the experts, their mixture `mixed` and the target."""
-    slope = 2.0 * (mixed - target)
+    """Update R and S (K,) with the predictions (K,) of the experts, their mixture `mixed` and the target.
+
+    `loss` (2,): running mean of the squared errors, which are its unit, and their number.
+    """
+    error = mixed - target
+    loss[1] += 1.0
+    loss[0] += (error * error - loss[0]) / min(loss[1], MEMORY)
+    unit = max(loss[0], error * error / LARGEST)
+    if unit <= 0.0:
+        return
+    slope = 2.0 * error / unit
     for k in range(predictions.shape[0]):
         gain = slope * (mixed - predictions[k])
         regret[k] = forgetting * regret[k] + gain

@@ -106,6 +106,7 @@ def test_the_way_of_an_event_is_one_trace(
     assert answer.json()["version"] == 1
     refused = httpx.post(f"{url}/v1/streams/taxi/events", json={"y": {"s3cr3t": 1}}, headers={"x-request-id": "bad"})
     assert refused.status_code == 422
+    assert httpx.get(f"{url}/v1/streams/taxi/forecast?horizon=1").status_code == 200
 
     async def over_websocket() -> int:
         async with connect(url, "taxi") as connection:
@@ -139,7 +140,8 @@ def test_the_way_of_an_event_is_one_trace(
         "db.system.name": "redis", "db.operation.name": "EVALSHA", "db.stored_procedure.name": "commit",
     }  # fmt: skip
     assert request["attributes"]["http.response.status_code"] == 200
-    assert request["attributes"]["url.query"] == "REDACTED"
+    [asked] = [span for span in spans if span["name"] == "GET /v1/streams/{stream}/forecast"]
+    assert asked["attributes"]["url.query"] == "REDACTED"
 
 
 def test_without_the_packages_there_is_a_warning_and_a_service(

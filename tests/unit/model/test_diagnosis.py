@@ -37,7 +37,7 @@ def test_an_unbiased_estimator(more: dict[str, object]) -> None:
 
 def test_traces_alone_are_biased_without_noise() -> None:
     found = model.diagnose(learner(), events(), samples=3)
-    assert found.bias_z == np.inf
+    assert found.bias_z > 1e12, "the samples are the same but for rounding"
     assert 0.0 < found.squared_error < 1.0
     assert found.cosine > 0.7
 

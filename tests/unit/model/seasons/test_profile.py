@@ -40,7 +40,10 @@ def test_the_mean_of_a_season_is_over_the_slots_in_use() -> None:
 
 
 def test_a_week_that_no_lag_reaches_is_foreseen_also_with_events_missing() -> None:
-    """Hourly changes drawn once and repeated every week: 48 lags cannot know them, the slots of the week can."""
+    """Hourly changes drawn once and repeated every week, which 48 lags cannot know.
+
+    The slots of the week can, and so can the forecaster, which finds the week by itself.
+    """
     rng = np.random.default_rng(0)
     week = rng.normal(size=168)
     times = np.arange(12 * 168) * 3600.0
@@ -51,7 +54,7 @@ def test_a_week_that_no_lag_reaches_is_foreseen_also_with_events_missing() -> No
         learner = model.Learner(model.Config(targets=("y",), units=16, calendar=season))
         found = learner.observe_many(np.where(kept[:, None], Y, np.nan), times=times)
         out[season] = np.nanmean(found.loss[-168:]) / np.nanmean(found.baseline_loss[-168:])
-    assert out["week",] < 0.5 < 0.6 < out[()]
+    assert max(out.values()) < 0.5
 
 
 def test_a_forecast_of_a_day_follows_the_seasons_and_no_forecast_runs_away() -> None:

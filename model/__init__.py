@@ -35,7 +35,6 @@ __all__ = [
     "warm_up",
 ]
 
-# The package that users import these from, for tracebacks and help(). Not Config: pydantic finds the docstrings of its
-# fields by the module that the class names.
-for _public in (ConfigError, DamagedState, Forecast, Learner, OtherFormat, Outcomes, from_bytes, to_bytes):
+# The package that users import these from, for tracebacks and help().
+for _public in (Config, ConfigError, DamagedState, Forecast, Learner, OtherFormat, Outcomes, from_bytes, to_bytes):
     _public.__module__ = __name__.partition(".")[0]

@@ -7,7 +7,21 @@ from pydantic import BaseModel, TypeAdapter
 
 from ...model import Config
 
-CONFIG_SCHEMA = TypeAdapter(Config).json_schema()
+
+def _config_schema() -> dict[str, Any]:
+    """The JSON schema of a configuration, with the docstrings of its fields.
+
+    pydantic looks for the docstrings in the module that the class names, which is the one that users import it from; so
+    the class names its own module meanwhile, the one of its methods.
+    """
+    public, Config.__module__ = Config.__module__, Config.to_dict.__module__
+    try:
+        return TypeAdapter(Config).json_schema()
+    finally:
+        Config.__module__ = public
+
+
+CONFIG_SCHEMA = _config_schema()
 """JSON schema of a stream's configuration."""
 
 

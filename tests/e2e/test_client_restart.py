@@ -32,7 +32,7 @@ def watched(url: str) -> list[int]:
     return versions
 
 
-# asyncio of Python 3.11.2 leaves the socket of a refused connection to the garbage collector.
+# A socket that an earlier test of this process left open, when it failed, may be collected during this one.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_an_upload_and_a_watcher_go_on_through_kills(service: RunningService) -> None:
     seen: list[int] = []
